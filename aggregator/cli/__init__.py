@@ -1,0 +1,72 @@
+"""
+The command ``aggregator`` (also ``python -m aggregator``).
+
+Rules that live here: each command is a module of this package; errors are one line on standard error, never a
+traceback; what the libraries log stays unsaid, since a command reports what went wrong itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from aggregator.cli.demo import demo
+from aggregator.cli.failure import NOT_STORED, USAGE, Failure
+from aggregator.cli.replay import replay
+from aggregator.cli.terminal import complain
+from aggregator.exceptions import AggregatorError
+from coodie.exceptions import CoodieError
+
+app = typer.Typer(
+    name="aggregator",
+    help="Exact, cheap counters on Cassandra, ScyllaDB and SQLite: see them at work, or count what logs hold.",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(replay)
+
+# What typer raises for a wrong call; it names the class nowhere, as older versions take it from another package.
+_UsageError: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 something was not stored or reached, 2 usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        code = _run(given or ["--help"])
+    except Failure as failure:
+        complain(str(failure))
+        code = failure.code
+    except _UsageError as error:
+        complain(f"{' '.join(error.format_message().split())} (see aggregator --help)")  # type: ignore[attr-defined]
+        code = USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted; what was not stored until then is lost")
+        code = NOT_STORED
+    except BrokenPipeError:
+        # The reader went away (`aggregator ... | head`); without this Python complains once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = NOT_STORED
+    except (AggregatorError, CoodieError, OSError) as error:
+        complain(" ".join(str(error).split()))
+        code = NOT_STORED
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command; return its exit code, or raise what ended it."""
+    code = app(arguments, prog_name="aggregator", standalone_mode=False)
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0

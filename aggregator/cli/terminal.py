@@ -1,0 +1,49 @@
+"""
+What commands write to a terminal: results to standard output, progress and errors to standard error.
+
+Rules that live here: nothing moves where standard error is no terminal; text from outside is never read as markup.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+
+def say(line: str) -> None:
+    """Write one line of a result at once, unwrapped, so that an address in it can be copied."""
+    print(line, flush=True)
+
+
+def complain(line: str) -> None:
+    """Write one line about what went wrong to standard error."""
+    print(f"aggregator: {line}", file=sys.stderr, flush=True)
+
+
+def show_table(title: str, rows: Iterable[tuple[str, object]]) -> None:
+    """Write a summary of names and values; numbers get separators of thousands."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(justify="right", overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(f"{value:,}" if isinstance(value, int) else str(value)))
+    Console(highlight=False).print(table)
+
+
+def bytes_progress() -> Progress:
+    """Return a progress bar for bytes read, on standard error."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def seconds_progress() -> Progress:
+    """Return a progress bar for the seconds of a run, with the hits so far, on standard error."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[hits]:,} hits"))
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,169 @@
+"""
+All tables of one process under one lock and one bound.
+
+Rules that live here:
+
+* ``max_keys`` bounds the rows that are held: dirty, in flight, parked, and clean ones kept as a cache. A row already
+  held always merges; a new one makes room by evicting clean rows, and only when there are none is the buffer full.
+* The lock is re-entrant and handed in with a way to ask whether this thread holds it. An increment raised inside a
+  locked section of its own thread (a signal handler, a finalizer, a log handler) goes to a side entrance, a deque, and
+  is merged by whoever takes the lock next: nothing deadlocks and nothing is lost.
+* Readers of the account merge the side entrance first, so what was accepted is always seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
+from typing import Any
+
+from aggregator.core.held import Held
+from aggregator.core.totals import Allocate, Gain, Key
+
+
+class Added(Enum):
+    """What became of deltas offered to the buffer."""
+
+    ADDED = "added"
+    FULL = "no room for a new row"
+    OVERFLOW = "the pending sum would leave 64 bits"
+    CLOSED = "the buffer was closed"
+
+
+class Buffer:
+    """Hold every table; see the module's rules. Safe from any thread."""
+
+    def __init__(
+        self,
+        max_keys: int,
+        lock: AbstractContextManager[Any],
+        is_owned: Callable[[], bool],
+        allocate: Allocate,
+    ) -> None:
+        self.max_keys = max_keys
+        self.batch = max_keys  # rows, new or held, at which ``on_batch`` is called once
+        self.on_batch: Callable[[], None] = lambda: None  # must not block: it is called under the lock
+        self.lock = lock
+        self.closed = False
+        self.new_rows = 0  # since the last flush began
+        self.tables: dict[tuple[str, str], Held] = {}
+        self._is_owned = is_owned
+        self._allocate = allocate
+        self._side: deque[tuple[Held, Key, Mapping[str, int]]] = deque()
+
+    def table(self, connection: str, table: Any, columns: tuple[str, ...]) -> Held:
+        """Return the held table of a connection, made at first use; columns it does not have yet are added."""
+        with self.lock:
+            held = self.tables.get((connection, table.full_name))
+            if held is None:
+                held = Held(connection, table, columns, self.max_keys, self._allocate)
+                self.tables[connection, table.full_name] = held
+            for name in columns:
+                held.add_column(name)
+            return held
+
+    # --- taking in --------------------------------------------------------------------------------------------
+
+    def add(self, held: Held, key: Key, deltas: Mapping[str, int]) -> Added:
+        """Add checked deltas to a row, all or none."""
+        if self._is_owned():
+            self._side.append((held, key, deltas))
+            return Added.ADDED
+        with self.lock:
+            return self._add_locked(held, key, deltas)
+
+    def join(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> bool:
+        """Add what a request collected, whether there is room or not; False: the buffer was closed."""
+        if self._is_owned():
+            self._side.append((held, key, deltas))
+            return True
+        with self.opened():
+            if self.closed:
+                return False
+            if self._add_locked(held, key, deltas) is not Added.ADDED:
+                held.add_late(key, deltas)
+                held.totals.calls[0] += 1
+            held.totals.calls[0] += calls - 1
+            return True
+
+    def join_closed(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
+        """Add what a request collected after the buffer was closed; the caller flushes it."""
+        with self.opened():
+            held.add_late(key, deltas)
+            held.totals.calls[0] += calls
+
+    def _add_locked(self, held: Held, key: Key, deltas: Mapping[str, int]) -> Added:
+        if self.closed:
+            return Added.CLOSED
+        slot = held.totals.slots.get(key)
+        if slot is None and key not in held.late:
+            if not self.has_room() or (slot := held.totals.map(key)) is None:
+                return Added.FULL
+            self.new_rows += 1
+            if self.batch in (self.new_rows, self.rows()):
+                self.on_batch()
+        gained = held.totals.gain(slot, deltas) if slot is not None else Gain.LATER
+        if gained is Gain.OVERFLOW:
+            return Added.OVERFLOW
+        if gained is Gain.LATER:
+            held.add_late(key, deltas)
+        held.totals.calls[0] += 1
+        return Added.ADDED
+
+    def add_dropped(self, held: Held, deltas: Mapping[str, int]) -> None:
+        """Count deltas as accepted and dropped at the door."""
+        with self.opened():
+            held.add_dropped(deltas)
+            held.totals.calls[0] += 1
+
+    # --- room -------------------------------------------------------------------------------------------------
+
+    def rows(self) -> int:
+        """Return how many rows count towards ``max_keys``."""
+        return sum(held.rows() for held in list(self.tables.values()))
+
+    def has_room(self) -> bool:
+        """Return whether one more row fits, evicting clean rows where that is needed. The caller holds the lock."""
+        if self.rows() < self.max_keys:
+            return True
+        wanted = max(1, min(1024, self.max_keys // 8))
+        for held in self.tables.values():
+            wanted -= held.totals.evict(wanted)
+            if wanted <= 0:
+                break
+        return self.rows() < self.max_keys
+
+    # --- looking ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the lock, with the side entrance merged and late rows placed where there is room."""
+        with self.lock:
+            while self._side:
+                held, key, deltas = self._side.popleft()
+                if self._add_locked(held, key, deltas) is not Added.ADDED:
+                    held.add_late(key, deltas)
+                    held.totals.calls[0] += 1
+            for held in self.tables.values():
+                if held.late:
+                    held.place_late(self.max_keys - self.rows() if self.has_room() else 0)
+            yield
+
+    def dirty_rows(self, enough: int) -> int:
+        """Count rows with something pending, stopping somewhere beyond ``enough``."""
+        count = 0
+        with self.opened():
+            for held in self.tables.values():
+                count += len(held.late) + held.totals.dirty_rows(enough - count)
+                if count >= enough:
+                    break
+        return count
+
+    def close(self) -> None:
+        """Refuse every further increment: writers miss, and find the buffer closed. What is pending can be taken."""
+        with self.opened():
+            self.closed = True
+            for held in self.tables.values():
+                held.totals.close()

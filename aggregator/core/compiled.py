@@ -1,0 +1,117 @@
+"""
+The writers' fast path: an ``increment`` and a ``decrement`` generated for the columns of one class.
+
+Rules that live here:
+
+* A generated method has one keyword-only parameter per counter (a third of the cost of ``**deltas``); the commonest
+  delta, the int 1, is recognized by identity: no type check, no range check. Others pass :func:`small`. Unknown names
+  are gathered apart, at 15 ns a call: they must be refused with the mapper's own error, not with a bare ``TypeError``.
+* The store is ``total[slots[key]] += n``: look-up, load, add and store on one line, with no call in it. CPython
+  switches threads only at calls, function entries and backward jumps, so with the GIL no other thread runs inside that
+  line and no lock is needed. This is a fact of CPython 3.11 to 3.14, nobody's promise: :func:`is_call_free` reads the
+  bytecode of each generated method, and :func:`lock_free_here` asks for the GIL; where either says no, the same
+  line stands under the buffer's lock.
+* Everything unusual (a new row, no delta at all, a large or odd one, an open request scope) leaves by one door,
+  ``missed(document, deltas, stored, others)``: the deltas in column order, how many of the columns are stored already,
+  and the deltas of unknown names.
+* Names inside generated code begin with an underscore: pydantic fields cannot, so no column can shadow one.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "0", "__doc__": "The default of a delta that was not given."})()
+
+_WINDOW = frozenset(
+    "LOAD_DEREF LOAD_FAST LOAD_FAST_LOAD_FAST LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_CONST "
+    "LOAD_SMALL_INT BINARY_SUBSCR COPY BINARY_OP SWAP STORE_SUBSCR CACHE NOP".split()
+)
+
+_HEAD = """
+def make(_slots, _totals, _calls, _scopes, _one, _absent, _checked, _missed, _done, _lock):
+    {unpack} = _totals
+    def {method}(_self, *, {parameters}, **_others):
+        if _others or _scopes or {nothing}:
+            return _missed(_self, {given}, 0, _others)
+        _stored = 0
+        try:
+"""
+_CHECK = """\
+            if {name} is not _one and {name} is not _absent:
+                {name} = _checked({name})
+"""
+_BODY = """\
+            _key = {key}
+{stores}
+            {calls}
+        except (KeyError, ValueError, TypeError):
+            return _missed(_self, {given}, _stored, _others)
+        return _done
+    return {method}
+"""
+
+SMALL = 2**31
+
+
+def small(delta: Any) -> int:
+    """Return a delta that is an int below 2**31 either way; ``ValueError`` sends any other by the slow road."""
+    if type(delta) is int and -SMALL < delta < SMALL:
+        return delta
+    raise ValueError
+
+
+def lock_free_here() -> bool:
+    """Return whether this interpreter has a GIL, on which the lock-free form relies."""
+    enabled: Callable[[], bool] | None = getattr(sys, "_is_gil_enabled", None)
+    return sys.implementation.name == "cpython" and (enabled is None or enabled())
+
+
+def is_call_free(function: FunctionType) -> bool:
+    """Return whether every line of a function that stores into a subscript has no instruction that could let go."""
+    windows: dict[int | None, list[str]] = {}
+    line: int | None = None
+    for instruction in dis.get_instructions(function):
+        line = instruction.positions.lineno if instruction.positions else line
+        windows.setdefault(line, []).append(instruction.opname)
+    stores = [names for names in windows.values() if "STORE_SUBSCR" in names]
+    # What follows the last store of a line (the jump to the next one) is outside the window.
+    return bool(stores) and all(_WINDOW.issuperset(names[: _last(names, "STORE_SUBSCR") + 1]) for names in stores)
+
+
+def _last(names: Sequence[str], wanted: str) -> int:
+    return len(names) - 1 - names[::-1].index(wanted)
+
+
+def source(method: str, keys: Sequence[str], columns: Sequence[str], *, locked: bool) -> str:
+    """Return the source of the factory of one method; see the module's rules."""
+    operator = {"increment": "+=", "decrement": "-="}[method]
+    key = f"_self.{keys[0]}" if len(keys) == 1 else "(" + ", ".join(f"_self.{name}" for name in keys) + ")"
+    stores = []
+    for position, name in enumerate(columns):
+        line = f"_total_{position}[_slots[_key]] {operator} {name}"
+        stores += [f"            if {name} is not _absent:", f"                {_guarded(line, locked)}"]
+        if position < len(columns) - 1:
+            stores += [f"                _stored = {position + 1}"]
+    given = "(" + ", ".join(columns) + ",)"
+    return (
+        _HEAD.format(
+            unpack="".join(f"_total_{position}, " for position in range(len(columns))),
+            method=method,
+            parameters=", ".join(f"{name}=_absent" for name in columns),
+            given=given,
+            nothing=" and ".join(f"{name} is _absent" for name in columns),
+        )
+        + "".join(_CHECK.format(name=name) for name in columns)
+        + _BODY.format(
+            method=method, key=key, stores="\n".join(stores), given=given, calls=_guarded("_calls[0] += _one", locked)
+        )
+    )
+
+
+def _guarded(line: str, locked: bool) -> str:
+    return f"with _lock: {line}" if locked else line

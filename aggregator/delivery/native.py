@@ -1,0 +1,65 @@
+"""
+Native counter tables: one ``UPDATE t SET a = a + ?`` per touched row.
+
+Rules that live here: one row a statement (a batch over partitions has one error for all of them); only the columns
+that gained, in the table's order; never a zero delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any
+
+from aggregator.core.totals import Taken
+from coodie.plans.counters import update
+from coodie.schema import Table
+from coodie.statement import Statement
+
+
+class NativeDelivery:
+    """Turn what a chunk gained into statements of one table."""
+
+    def __init__(self, table: Table, consistency: str) -> None:
+        self.table = table
+        self._consistency = consistency
+        self._templates: dict[tuple[str, ...], Statement] = {}
+
+    def template(self, columns: tuple[str, ...]) -> Statement:
+        """Return the statement that adds to these columns: one object per set of columns."""
+        found = self._templates.get(columns)
+        if found is None:
+            found = replace(update(self.table, columns), consistency=self._consistency)
+            self._templates[columns] = found
+        return found
+
+    def ordered(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return columns in the table's order, which is the order of a template's values."""
+        return tuple(column.name for column in self.table.counter_columns if column.name in columns)
+
+    def statement(self, deltas: Mapping[str, int], key: tuple[Any, ...]) -> Statement:
+        """Return the statement that adds to one row."""
+        columns = self.ordered(tuple(deltas))
+        return self.template(columns).with_values((*(deltas[name] for name in columns), *key))
+
+    def work(self, taken: Taken) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+        """Yield (template, values) for each row taken, in the order of ``taken.rows``."""
+        names = tuple(taken.copies)
+        single = len(self.table.primary_key) == 1
+        known: dict[tuple[bool, ...], tuple[Statement, Any]] = {}
+        for _offset, key, gains in taken.rows:
+            mask = tuple(map(bool, gains))
+            found = known.get(mask)
+            if found is None:
+                found = known[mask] = self._plan(names, mask)
+            template, ordered = found
+            yield template, (*ordered(gains), key) if single else (*ordered(gains), *key)
+
+    def _plan(self, names: tuple[str, ...], mask: tuple[bool, ...]) -> tuple[Statement, Any]:
+        """Return the template of the columns that gained, and what picks their gains in the template's order."""
+        columns = tuple(name for name, gained in zip(names, mask, strict=True) if gained)
+        template = self.template(columns)
+        positions = [names.index(name) for name in self.ordered(columns)]
+        picked = slice(positions[0], positions[0] + 1) if len(positions) == 1 else None
+        return template, itemgetter(picked) if picked else itemgetter(*positions)

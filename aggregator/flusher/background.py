@@ -1,0 +1,196 @@
+"""
+The thread that carries the engine, and the mailbox through which everyone else asks it for a flush.
+
+Rules that live here:
+
+* Single flight: a flush that is asked for while one runs is another one, begun after it; those who asked share it.
+* The mailbox is a ``queue.SimpleQueue``: putting into it takes no Python lock, so signal handlers and finalizers may.
+* Where the thread is not alive (none can be started, the interpreter is ending, a fork), a flush runs on the thread
+  that asks, under the same single-flight lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from aggregator.core.policy import FlushPolicy
+from aggregator.core.records import FlushResult
+
+if TYPE_CHECKING:
+    from aggregator.flusher.engine import Engine
+
+log = logging.getLogger("aggregator")
+
+LOOK_S = 0.05
+"""How often held rows are counted where a flush may be due by their number, between periodic flushes."""
+
+
+class Ticket(Future[FlushResult]):
+    """A flush someone waits for, ``timeout`` seconds or as long as one may take; ``patient``: after any backoff."""
+
+    patient = False
+    timeout: float | None = None
+
+
+class Background:
+    """Run flushes on a daemon thread."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._chance = chance
+        self._policy = FlushPolicy(engine.options.flush_interval, engine.options.flush_jitter)
+        self._mailbox: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._single = threading.Lock()
+        self._stopping = False
+        self._due_at = self._next_due()
+        self._looked_at = 0.0
+        self._thread: threading.Thread | None = None
+
+    # --- asked from any thread --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread; where none can be started, flushes run on the threads that ask, and one WARNING says so."""
+        thread = threading.Thread(target=self._run, name="aggregator-flusher", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("no background flusher (%s): flushes run inline at request end and on flush()", error)
+            return
+        self._thread = thread
+
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def is_own_thread(self) -> bool:
+        """Return whether the caller runs on the flusher's thread (a callback does)."""
+        return threading.current_thread() is self._thread
+
+    def wake(self) -> None:
+        """Have the thread look now whether a flush is due. Never blocks, safe in signal handlers."""
+        self._mailbox.put(None)
+
+    def ask(self, *, patient: bool = False, timeout: float | None = None) -> Ticket:
+        """Return a ticket for a flush that begins after now. Never blocks while the thread is alive."""
+        ticket = Ticket()
+        ticket.patient, ticket.timeout = patient, timeout
+        if self.is_alive():
+            self._mailbox.put(ticket)
+            if not self.is_alive():  # it ended between the two: nobody would read the mailbox
+                self._serve([ticket], asked=True)
+        else:
+            self._serve([ticket], asked=True)
+        return ticket
+
+    def is_due(self) -> bool:
+        """Return whether a flush is due by time or by the number of new rows."""
+        engine = self.engine
+        return self._clock() >= self._due_at or engine.buffer.new_rows >= engine.options.max_batch_size
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread after what it is doing; return whether it ended within ``timeout`` seconds."""
+        self._stopping = True
+        self.wake()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.is_alive()
+
+    # --- on the thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        patient: list[Ticket] = []
+        while True:
+            tickets = self._wait(patient)
+            held_back = self._must_wait()
+            now = [ticket for ticket in tickets if not (held_back and ticket.patient)]
+            patient = [ticket for ticket in tickets if held_back and ticket.patient]
+            if self._stopping and not now:
+                break
+            if now or self._is_due_now():
+                self._serve(now, asked=any(not ticket.patient for ticket in now))
+        for ticket in patient:
+            ticket.cancel()
+
+    def _wait(self, patient: list[Ticket]) -> list[Ticket]:
+        """Sleep until something is asked or may be due; return every ticket."""
+        found: list[Ticket] = list(patient)
+        block = True
+        with suppress(Empty):
+            while True:
+                ticket = self._mailbox.get(timeout=self._pause(patient)) if block else self._mailbox.get_nowait()
+                block = False
+                if ticket is not None:
+                    found.append(ticket)
+        return found
+
+    def _pause(self, patient: list[Ticket]) -> float | None:
+        """Return how long the thread may sleep."""
+        now = self._clock()
+        times = [] if self._due_at == float("inf") else [self._due_at - now]
+        retry = self.engine.earliest_retry()
+        if retry is not None and (patient or times):
+            times.append(max(retry - now, 0.005))
+        if self.engine.buffer.rows() >= self.engine.options.max_batch_size:
+            times.append(LOOK_S)
+        return max(min(times), 0.0) if times else None
+
+    def _must_wait(self) -> bool:
+        retry = self.engine.earliest_retry()
+        return retry is not None and retry > self._clock()
+
+    def _is_due_now(self) -> bool:
+        if self._stopping:
+            return False
+        if self.is_due():
+            return True
+        engine = self.engine
+        most = engine.options.max_batch_size
+        if engine.buffer.rows() < most or self._must_wait():
+            return False
+        return engine.buffer.dirty_rows(most) >= most
+
+    def _serve(self, tickets: list[Ticket], *, asked: bool) -> None:
+        """Run one flush for all who asked before it began."""
+        timeouts = [ticket.timeout for ticket in tickets if ticket.timeout is not None]
+        timeout = max(timeouts, default=self.engine.options.flush_timeout)
+        with self._single:
+            try:
+                result = self.engine.flush(asked=asked, timeout=timeout)
+            except BaseException as error:
+                log.exception("the flusher met a bug; nothing it had taken is sent again")
+                for ticket in tickets:
+                    ticket.set_exception(error)
+                return
+            finally:
+                self._due_at = self._next_due()
+        self._report(result)
+        for ticket in tickets:
+            if ticket.set_running_or_notify_cancel():
+                ticket.set_result(result)
+
+    def _report(self, result: FlushResult) -> None:
+        options = self.engine.options
+        if options.on_flush is not None and result.statements:
+            call(options.on_flush, result)
+        if options.on_error is not None:
+            for error in self.engine.raised:
+                call(options.on_error, error)
+
+    def _next_due(self) -> float:
+        wait = self._policy.wait(self._chance())
+        return float("inf") if wait is None else self._clock() + wait
+
+
+def call(callback: Callable[..., object], argument: object) -> None:
+    """Call a user's callback; what it raises is logged and changes nothing."""
+    try:
+        callback(argument)
+    except Exception:
+        log.exception("a callback raised; nothing is written again because of it")

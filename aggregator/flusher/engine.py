@@ -1,0 +1,201 @@
+"""
+One flush: which tables, over which connections, until when, and what came of it.
+
+Rules that live here: the engine sleeps nowhere and starts no thread; it is called by one thread at a time. Time and
+chance are handed in. A table or connection that failed waits for its backoff, unless the flush was asked for by name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aggregator.core.hot import HotRows
+from aggregator.core.policy import Backoff
+from aggregator.core.records import FlushResult
+from aggregator.core.settlement import Tally
+from aggregator.delivery.native import NativeDelivery
+from aggregator.flusher.stream import MOST_ERRORS, Stream
+from coodie.drivers.registry import get_driver
+from coodie.exceptions import CoodieError
+
+if TYPE_CHECKING:
+    from aggregator.config import Options
+    from aggregator.core.buffer import Buffer
+    from aggregator.core.held import Held
+
+log = logging.getLogger("aggregator")
+
+WINDOW_S = 150.0
+"""Half of the time for which ``top()`` remembers a row."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Why and until when a table or a connection is not tried."""
+
+    backoff: Backoff = field(default_factory=Backoff)
+    until: float = 0.0
+    reason: str = ""
+
+    def fail(self, now: float, chance: float, reason: str) -> None:
+        """Wait longer than last time."""
+        self.until = now + self.backoff.fail(chance)
+        self.reason = reason
+
+
+class Engine:
+    """Flush a buffer. Counts what the statistics show."""
+
+    def __init__(
+        self, buffer: Buffer, options: Options, clock: Callable[[], float], chance: Callable[[], float]
+    ) -> None:
+        self.buffer = buffer
+        self.options = options
+        self.hot = HotRows()
+        self.statements = 0
+        self.flushes = 0
+        self.flush_errors = 0
+        self.last_error: str | None = None
+        self.raised: list[Exception] = []  # by the last flush, ten at the most
+        self.last_flush_clock: float | None = None
+        self.began_at = clock()  # of the last flush
+        self.clean_at = clock()  # when the buffer was last seen with nothing pending
+        self.tables: dict[int, Waiting] = {}  # suspended ones, by id of the held table
+        self.connections: dict[str, Waiting] = {}
+        self._deliveries: dict[int, NativeDelivery] = {}
+        self._clock = clock
+        self._chance = chance
+        self._window_until = clock() + WINDOW_S
+
+    def flush(self, *, asked: bool, timeout: float) -> FlushResult:
+        """
+        Write what is pending now and return what came of it; ``asked`` tries also what is waiting for its backoff.
+
+        Sending stops ``timeout`` seconds from now less the time an answer may take, so that what is in flight can
+        still answer. Raises nothing for a database that fails.
+        """
+        began = self.began_at = self._clock()
+        self.raised = []
+        grace = min(10.0, timeout / 2)
+        total = Tally()
+        while True:
+            late = self._one_pass(total, asked, began + timeout - grace)
+            if not late or not total.applied or self._clock() >= began + timeout - grace:
+                break
+        return self._result(total, began)
+
+    def _one_pass(self, total: Tally, asked: bool, send_until: float) -> bool:
+        """Flush every table once; return whether rows that had no room before can be placed for another pass."""
+        with self.buffer.opened():
+            self.buffer.new_rows = 0
+            tables = list(self.buffer.tables.values())
+        applied = total.applied
+        for connection in dict.fromkeys(held.connection for held in tables):
+            ready = [held for held in tables if held.connection == connection and self._may_try(held, asked)]
+            if ready:
+                self._flush_connection(connection, ready, total, send_until)
+        return total.applied != applied and any(held.late for held in tables)
+
+    def _may_try(self, held: Held, asked: bool) -> bool:
+        if asked:
+            return True
+        now = self._clock()
+        waits = (self.tables.get(id(held)), self.connections.get(held.connection))
+        return all(wait is None or wait.until <= now for wait in waits)
+
+    def _flush_connection(self, connection: str, tables: list[Held], total: Tally, send_until: float) -> None:
+        stream = Stream(
+            self.buffer,
+            [(held, self.delivery(held)) for held in tables],
+            self.hot,
+            self.options.on_unknown,
+            max(self.options.flush_concurrency, 16),
+            lambda: self._clock() >= send_until,
+        )
+        try:
+            driver = get_driver(connection)
+            driver.execute_many(stream.work(), self.options.flush_concurrency, stream.settle)
+        except CoodieError as error:
+            stream.away = True
+            stream.note(error, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            stream.away = True
+            stream.note(error, f"{type(error).__name__}: {error}")
+            log.exception("a flush over connection %r failed in the driver; what it left untold is unknown", connection)
+        finally:
+            stream.close()
+        self._remember(connection, tables, stream)
+        _add(total, stream.tally)
+
+    def delivery(self, held: Held) -> NativeDelivery:
+        """Return how a table is written; made anew when the table has gained columns."""
+        found = self._deliveries.get(id(held))
+        if found is None or found.table is not held.table:
+            found = self._deliveries[id(held)] = NativeDelivery(held.table, self.options.consistency)
+        return found
+
+    def _remember(self, connection: str, tables: list[Held], stream: Stream) -> None:
+        """Update what waits, and for how long."""
+        now = self._clock()
+        for held in tables:
+            reason = stream.suspended.get(id(held))
+            if reason is None:
+                self.tables.pop(id(held), None)
+            else:
+                self.tables.setdefault(id(held), Waiting()).fail(now, self._chance(), reason)
+            held.error = reason
+        if stream.tally.applied or not stream.away:
+            self.connections.pop(connection, None)
+        else:
+            reason = stream.tally.errors[-1]
+            self.connections.setdefault(connection, Waiting()).fail(now, self._chance(), reason)
+        self.raised = (self.raised + stream.raised)[:MOST_ERRORS]
+        if stream.tally.errors:
+            self.last_error = stream.tally.errors[-1]
+            log.warning(
+                "flush over connection %r: %d statement(s) failed, first: %s",
+                connection,
+                stream.tally.flush_errors,
+                stream.tally.errors[0],
+            )
+
+    def _result(self, tally: Tally, began: float) -> FlushResult:
+        now = self._clock()
+        with self.buffer.opened():
+            accounts = [held.account(name) for held in self.buffer.tables.values() for name in held.units]
+            if now >= self._window_until:
+                self.hot.turn()
+                self._window_until = now + WINDOW_S
+        remaining = sum(account.pending + account.in_flight for account in accounts)
+        self.statements += tally.statements
+        self.flush_errors += tally.flush_errors
+        if tally.statements:
+            self.flushes += 1
+            self.last_flush_clock = now
+        if not tally.requeued and not tally.errors:
+            self.clean_at = began
+        return FlushResult(
+            applied=tally.applied,
+            requeued=tally.requeued,
+            unknown=tally.unknown,
+            dropped=tally.dropped,
+            remaining=remaining,
+            rows=tally.rows,
+            statements=tally.statements,
+            elapsed=now - began,
+            errors=list(tally.errors),
+        )
+
+    def earliest_retry(self) -> float | None:
+        """Return the clock's time of the next try of something that waits, if anything does."""
+        waits = [wait.until for wait in (*self.tables.values(), *self.connections.values())]
+        return min(waits) if waits else None
+
+
+def _add(total: Tally, part: Tally) -> None:
+    for name in ("applied", "requeued", "unknown", "dropped", "rows", "statements", "flush_errors"):
+        setattr(total, name, getattr(total, name) + getattr(part, name))
+    total.errors = list(dict.fromkeys([*total.errors, *part.errors]))[:MOST_ERRORS]

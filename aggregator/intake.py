@@ -1,0 +1,229 @@
+"""
+The door by which increments come in: the sink that a started aggregator installs in the mapper.
+
+Rules that live here:
+
+* Everything is checked here, before anything is accepted: names, deltas, key. What is refused was not accepted.
+* The fast path is compiled (``core.compiled``); whatever it does not handle arrives at :meth:`Intake.take`.
+* A document of the sync face gets None, one of the aio face an awaitable; the delta is taken before either returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aggregator import scopes
+from aggregator.awaitable import COMPLETED
+from aggregator.core import compiled
+from aggregator.core.buffer import Added
+from coodie import connections, counters
+from coodie.exceptions import ConfigurationError, InvalidQueryError
+from coodie.plans.counters import checked_delta, deltas_of, key_of
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+    from aggregator.config import Options
+    from aggregator.core.buffer import Buffer
+    from aggregator.core.held import Held
+    from aggregator.core.totals import Key
+    from coodie.schema import Table
+
+
+@dataclass(slots=True)
+class Binding:
+    """What a model class resolves to: the table it counts in, as the mapper and as the buffer know it."""
+
+    table: Table
+    held: Held
+    connection: str
+    columns: tuple[str, ...]
+    is_aio: bool
+
+
+class Intake:
+    """Take increments into a buffer. Safe from any thread and any loop."""
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        options: Options,
+        write_through: Callable[..., Any],
+        find_room: Callable[..., Any],
+    ) -> None:
+        self.buffer = buffer
+        self.options = options
+        self._write_through = write_through  # (binding, key, deltas) -> None or awaitable
+        self._find_room = find_room  # (binding, key, deltas) -> None or awaitable
+        self._bindings: dict[type[Any], Binding] = {}
+
+    # --- what a class resolves to -----------------------------------------------------------------------------
+
+    def bind(self, model: type[Any]) -> Binding:
+        """Return what a class resolves to now; made anew when its connection or keyspace has changed."""
+        connection = connections.connection_name(model)
+        _driver, table = connections.resolve(model)
+        found = self._bindings.get(model)
+        if found is not None and found.table is table and found.connection == connection:
+            return found
+        if table.counters != "native":
+            raise ConfigurationError(
+                f"{model.__name__} has counters = {table.counters!r}: exact tables are not built yet in this version; "
+                "nothing was accepted"
+            )
+        columns = tuple(column.name for column in table.counter_columns)
+        held = self.buffer.table(connection, table, columns)
+        self._merge_shape(model, held, table)
+        is_aio = any(cls.__module__.startswith("coodie.aio") for cls in model.__mro__)
+        self._bindings[model] = Binding(table, held, connection, columns, is_aio)
+        return self._bindings[model]
+
+    def _merge_shape(self, model: type[Any], held: Held, table: Table) -> None:
+        """Let two models of one table merge: same key, columns of either."""
+        key = [(column.name, column.cql_type) for column in table.primary_key]
+        known = [(column.name, column.cql_type) for column in held.table.primary_key]
+        if key != known:
+            raise ConfigurationError(
+                f"{model.__name__} declares {table.full_name} with the primary key {key}, another model of that table "
+                f"with {known}; give both the same key; nothing was accepted"
+            )
+        missing = [column for column in table.columns if column.name not in held.table.by_name]
+        if missing:
+            held.table = replace(held.table, columns=(*held.table.columns, *missing), _in_keyspace={})
+
+    # --- the sink ---------------------------------------------------------------------------------------------
+
+    def add(self, document: Any, deltas: Mapping[str, int]) -> Any:
+        """Take the deltas of one row; see ``coodie.counters.IncrementSink``."""
+        binding = self.bind(type(document))
+        checked = deltas_of(binding.table, deltas)
+        return self.take(binding, key_of(document, binding.table), checked)
+
+    def take(self, binding: Binding, values: tuple[Any, ...], deltas: Mapping[str, int]) -> Any:
+        """Take checked deltas of a row with checked key values."""
+        key: Key = values[0] if len(values) == 1 else values
+        deltas = {name: delta for name, delta in deltas.items() if delta}
+        done = COMPLETED if binding.is_aio else None
+        scope = scopes.active() if scopes.OPEN else None
+        if scope is not None and deltas:
+            added = scope.add(binding.held, key, deltas)
+            if added is not Added.CLOSED:
+                return self._told(added, binding, deltas, done)
+        if not deltas:
+            return done
+        if self.options.mode == "null":
+            self.buffer.add_dropped(binding.held, deltas)
+            return done
+        if self.options.mode == "direct":
+            return self._write_through(binding, key, deltas)
+        added = self.buffer.add(binding.held, key, deltas)
+        if added is Added.FULL:
+            return self._without_room(binding, key, deltas, done)
+        if added is Added.CLOSED:
+            return self._write_through(binding, key, deltas)
+        return self._told(added, binding, deltas, done)
+
+    def _told(self, added: Added, binding: Binding, deltas: Mapping[str, int], done: Any) -> Any:
+        if added is Added.OVERFLOW:
+            raise overflow(binding, deltas)
+        return done
+
+    def _without_room(self, binding: Binding, key: Key, deltas: Mapping[str, int], done: Any) -> Any:
+        when_full = self.options.when_full
+        if when_full == "drop":
+            self.buffer.add_dropped(binding.held, deltas)
+            return done
+        if when_full == "direct":
+            return self._write_through(binding, key, deltas)
+        return self._find_room(binding, key, deltas)
+
+    def pending(self, model: type[Any], key: tuple[Any, ...]) -> Mapping[str, int] | None:
+        """Return what this process has pending for a row, where ``read_pending`` asks for it."""
+        return self.pending_of(model, key) if self.options.read_pending else None
+
+    def pending_of(self, model: type[Any], key: tuple[Any, ...]) -> dict[str, int]:
+        """Return what one row has pending or in flight; ``key`` is checked and in key order."""
+        held = self.bind(model).held
+        with self.buffer.opened():
+            return held.pending_of(key[0] if len(key) == 1 else key)
+
+    def forget(self, model: type[Any]) -> None:
+        """Leave native tables as they are: what is pending was accepted, and is written when the table is there."""
+
+    # --- the fast path ----------------------------------------------------------------------------------------
+
+    def compiled(self, model: type[Any]) -> Mapping[str, Callable[..., Any]] | None:
+        """Return ``increment`` and ``decrement`` for the columns of a class, where increments are buffered."""
+        if self.options.mode != "buffered" or self.buffer.closed:
+            return None
+        binding = self.bind(model)
+        keys = [column.name for column in binding.table.primary_key]
+        return {method: self._function(method, keys, binding) for method in counters.METHODS}
+
+    def _function(self, method: str, keys: list[str], binding: Binding) -> FunctionType:
+        missed = partial(self._missed, binding.columns, -1 if method == "decrement" else 1)
+        function = self._built(method, keys, binding, missed, locked=not compiled.lock_free_here())
+        if compiled.lock_free_here() and not compiled.is_call_free(function):
+            function = self._built(method, keys, binding, missed, locked=True)
+        return function
+
+    def _built(
+        self, method: str, keys: list[str], binding: Binding, missed: Callable[..., Any], *, locked: bool
+    ) -> FunctionType:
+        totals = binding.held.totals
+        columns = tuple(totals.columns[name].total for name in binding.columns)
+        namespace: dict[str, Any] = {}
+        exec(compiled.source(method, keys, binding.columns, locked=locked), namespace)  # noqa: S102 - names are checked identifiers
+        function: FunctionType = namespace["make"](
+            totals.slots,
+            columns,
+            totals.calls,
+            scopes.OPEN,
+            1,
+            compiled.ABSENT,
+            compiled.small,
+            missed,
+            COMPLETED if binding.is_aio else None,
+            self.buffer.lock,
+        )
+        function.__doc__ = f"{method.capitalize()} counters of this row in memory; a flush writes them, merged."
+        return function
+
+    def _missed(
+        self,
+        columns: tuple[str, ...],
+        sign: int,
+        document: Any,
+        deltas: tuple[Any, ...],
+        stored: int,
+        others: dict[str, Any],
+    ) -> Any:
+        """Take what a compiled writer could not store; its first ``stored`` columns are stored already."""
+        given = {
+            name: sign * checked_delta(name, delta)
+            for name, delta in zip(columns, deltas, strict=True)
+            if delta is not compiled.ABSENT
+        }
+        rest = {name: delta for name, delta in given.items() if name not in columns[:stored]} | others
+        sink = counters.sink
+        if sink is None:  # shut down since the method was looked up: nothing is stored then, every writer misses
+            method = getattr(document, counters.METHODS[0])
+            return method(**rest)
+        try:
+            return sink.add(document, rest)
+        except InvalidQueryError:
+            undo = {name: -delta for name, delta in given.items() if name in columns[:stored]}
+            if undo:
+                sink.add(document, undo)
+            raise
+
+
+def overflow(binding: Binding, deltas: Mapping[str, int]) -> InvalidQueryError:
+    """Return the error of deltas that would take a row's pending sum beyond 64 bits."""
+    return InvalidQueryError(
+        f"{binding.table.full_name}: adding to {', '.join(deltas)} would take the pending sum of the row beyond 64 "
+        "bits; flush first, or add less; nothing was accepted"
+    )

@@ -1,0 +1,161 @@
+"""
+What an increment does when it cannot simply be stored: write through, or wait for room.
+
+Rules that live here: a write-through is accounted as any other write and never repeated; waiting never blocks an event
+loop, and never lasts longer than ``flush_timeout``. On the aio face both run as a task that is held strongly, so that a
+forgotten ``await`` loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aggregator.core.buffer import Added
+from aggregator.exceptions import BufferFull
+from aggregator.intake import overflow
+from coodie.drivers.registry import get_driver
+from coodie.exceptions import CoodieError, MaybeApplied
+
+if TYPE_CHECKING:
+    from aggregator.core.buffer import Buffer
+    from aggregator.core.held import Held
+    from aggregator.core.totals import Key
+    from aggregator.flusher.background import Background
+    from aggregator.flusher.engine import Engine
+    from aggregator.intake import Binding
+    from coodie.statement import Statement
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def has_running_loop() -> bool:
+    """Return whether this thread runs an event loop, which must not be blocked."""
+    return asyncio._get_running_loop() is not None  # the public twin raises, at ten times the cost
+
+
+def held_task(work: Coroutine[Any, Any, None]) -> Any:
+    """Return a task that runs even if nobody awaits it; outside a loop, the coroutine itself."""
+    if not has_running_loop():
+        return work
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+class Waiting:
+    """The two slow roads of an increment."""
+
+    def __init__(self, buffer: Buffer, engine: Engine, background: Background, clock: Callable[[], float]) -> None:
+        self._buffer = buffer
+        self._engine = engine
+        self._background = background
+        self._clock = clock
+
+    # --- writing through --------------------------------------------------------------------------------------
+
+    def write_through(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Any:
+        """Write one row now, on the face of its document."""
+        statement = self._begin(binding, key, deltas)
+        driver = get_driver(binding.connection)
+        if binding.is_aio:
+            return held_task(self._write_aio(driver, statement, binding, key, deltas))
+        try:
+            driver.submit(statement)
+        except BaseException as error:
+            self._failed(binding, key, deltas, error)
+        else:
+            self._end(binding, deltas, "applied")
+        return None
+
+    async def _write_aio(
+        self, driver: Any, statement: Statement, binding: Binding, key: Key, deltas: Mapping[str, int]
+    ) -> None:
+        try:
+            await driver.submit_async(statement)
+        except BaseException as error:
+            self._failed(binding, key, deltas, error)
+        else:
+            self._end(binding, deltas, "applied")
+
+    def _begin(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Statement:
+        delivery = self._engine.delivery(binding.held)
+        statement = delivery.statement(deltas, key if isinstance(key, tuple) else (key,))
+        with self._buffer.opened():
+            binding.held.begin_direct(deltas)
+            binding.held.totals.calls[0] += 1
+            self._engine.statements += 1
+        return statement
+
+    def _end(self, binding: Binding, deltas: Mapping[str, int], fate: str) -> None:
+        with self._buffer.opened():
+            binding.held.end_direct(deltas, fate)
+
+    def _failed(self, binding: Binding, key: Key, deltas: Mapping[str, int], error: BaseException) -> None:
+        """Account a write that failed: refused ones were never accepted and raise, unknown ones are parked."""
+        if isinstance(error, CoodieError) and not isinstance(error, MaybeApplied):
+            self._end(binding, deltas, "refused")
+            raise error
+        if self._engine.options.on_unknown == "drop":
+            self._end(binding, deltas, "dropped")
+        else:  # nothing can be retried here: the caller has gone on
+            with self._buffer.opened():
+                binding.held.end_direct(deltas, "parked")
+                binding.held.park(key, deltas, datetime.now(UTC), f"{type(error).__name__}: {error}")
+        if not isinstance(error, Exception):
+            raise error
+
+    def join(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
+        """Take what a request collected into the buffer; where it was closed meanwhile, add it to the last flush."""
+        gained = {name: delta for name, delta in deltas.items() if delta}
+        if gained and not self._buffer.join(held, key, gained, calls):
+            self._buffer.join_closed(held, key, gained, calls)
+            self._background.ask()
+
+    # --- waiting for room -------------------------------------------------------------------------------------
+
+    def find_room(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Any:
+        """Flush and try again, on the face of the document, until there is room or ``flush_timeout`` has passed."""
+        if self._engine.options.when_full == "raise":
+            raise self._full(binding, "every row is pending, in flight or parked")
+        if binding.is_aio and has_running_loop():
+            return held_task(self._room_aio(binding, key, deltas))
+        if has_running_loop():
+            self._background.wake()
+            raise self._full(binding, "a sync increment must not block the event loop of this thread")
+        deadline = self._clock() + self._engine.options.flush_timeout
+        while (left := deadline - self._clock()) > 0:
+            try:
+                self._background.ask(patient=True).result(left)
+            except FutureTimeout:
+                break
+            if self._added(binding, key, deltas):
+                return None
+        raise self._full(binding, f"no room within flush_timeout={self._engine.options.flush_timeout} s")
+
+    async def _room_aio(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> None:
+        deadline = self._clock() + self._engine.options.flush_timeout
+        while (left := deadline - self._clock()) > 0:
+            try:
+                await asyncio.wait_for(asyncio.wrap_future(self._background.ask(patient=True)), left)
+            except TimeoutError:
+                break
+            if self._added(binding, key, deltas):
+                return
+        raise self._full(binding, f"no room within flush_timeout={self._engine.options.flush_timeout} s")
+
+    def _added(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> bool:
+        added = self._buffer.add(binding.held, key, deltas)
+        if added is Added.OVERFLOW:
+            raise overflow(binding, deltas)
+        if added is Added.CLOSED:
+            raise self._full(binding, "the aggregator was shut down meanwhile")
+        return added is Added.ADDED
+
+    def _full(self, binding: Binding, why: str) -> BufferFull:
+        options = self._engine.options
+        return BufferFull(binding.table.full_name, options.max_keys, options.when_full, why)

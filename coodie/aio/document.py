@@ -1,0 +1,155 @@
+"""
+``Document`` and ``CounterDocument`` of the aio face: every method that reaches the database is awaited.
+
+Rules that live here: bodies are one line of plan on the driver the class resolves to; what a call means stands in
+``coodie.plans``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Self
+
+from coodie import connections, counters
+from coodie.aio.query import QuerySet
+from coodie.counter_rules import CounterRules
+from coodie.model import Model
+from coodie.plans import documents, queries, tables
+from coodie.plans.counters import checked_delta
+from coodie.plans.counters import increment as plan_increment
+from coodie.plans.documents import WriteOptions
+from coodie.query import EVERYTHING
+from coodie.results import LWTResult
+from coodie.run import arun
+from coodie.schema import is_abstract
+from coodie.synced import known_tables, report
+
+
+class Document(Model):
+    """A table whose rows are written whole."""
+
+    @classmethod
+    async def sync_table(cls, dry_run: bool = False, drop_removed_indexes: bool = False) -> list[str]:
+        """Create the table or add what it lacks; return the statements. ``dry_run`` only tells what would be done."""
+        if is_abstract(cls):
+            return []
+        driver, table = connections.resolve(cls)
+        return report(await arun(tables.sync(table, known_tables(driver), dry_run, drop_removed_indexes), driver))
+
+    @classmethod
+    async def drop_table(cls) -> None:
+        """Drop the table and all its rows, if it exists."""
+        driver, table = connections.resolve(cls)
+        await arun(tables.drop(table, known_tables(driver)), driver)
+        cls._forget_pending()
+
+    @classmethod
+    async def truncate(cls) -> None:
+        """Remove every row."""
+        driver, table = connections.resolve(cls)
+        await arun(tables.truncate(table), driver)
+        cls._forget_pending()
+
+    @classmethod
+    async def create(cls, **fields: Any) -> Self:
+        """Make a document, save it and return it."""
+        document = cls(**fields)
+        await document.save()
+        return document
+
+    @classmethod
+    def find(cls, **lookups: Any) -> QuerySet[Self]:
+        """Return the QuerySet of rows that match every lookup; nothing is read yet."""
+        return QuerySet(cls, EVERYTHING).filter(**lookups)
+
+    @classmethod
+    async def find_one(cls, **lookups: Any) -> Self | None:
+        """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
+        driver, table = connections.resolve(cls)
+        return await arun(queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+
+    @classmethod
+    async def get(cls, **lookups: Any) -> Self:
+        """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
+        driver, table = connections.resolve(cls)
+        return await arun(queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+
+    async def save(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
+        driver, table = connections.resolve(type(self))
+        await arun(documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+
+    async def insert(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> LWTResult:
+        """Write every field unless a row of the key exists, and tell which it was."""
+        driver, table = connections.resolve(type(self))
+        return await arun(documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+
+    async def update(
+        self,
+        *,
+        if_conditions: Mapping[str, Any] | None = None,
+        if_exists: bool = False,
+        ttl: int | None = None,
+        **changes: Any,
+    ) -> LWTResult | None:
+        """Set some columns of the row and, once applied, of this instance; LWTResult if there was a condition."""
+        driver, table = connections.resolve(type(self))
+        plan = documents.update(self, table, changes, if_conditions=if_conditions, if_exists=if_exists, ttl=ttl)
+        return await arun(plan, driver)
+
+    async def delete(
+        self,
+        if_exists: bool = False,
+        if_conditions: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> LWTResult | None:
+        """Delete the row of this key; LWTResult where there was a condition."""
+        self._about_to_delete()
+        driver, table = connections.resolve(type(self))
+        options = WriteOptions(None, timestamp, consistency, timeout)
+        return await arun(
+            documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions), driver
+        )
+
+
+class CounterDocument(CounterRules, Document):
+    """A table of counters: every field is part of the key or ``Counter()``."""
+
+    def increment(self, /, **deltas: int) -> Awaitable[None]:
+        """
+        Add to counters of this row, named by keyword; the instance's own fields stay as they are.
+
+        With a started Aggregator the deltas are buffered before this returns, and written later; without, awaiting the
+        answer sends one UPDATE. Raises ``InvalidQueryError`` at the call for a bad name, delta or key; then nothing was
+        written. On any loop.
+        """
+        sink = counters.sink
+        if sink is None:
+            driver, table = connections.resolve(type(self))
+            return arun(plan_increment(self, table, deltas), driver)
+        counters.adorn(type(self))
+        return sink.add(self, deltas)  # type: ignore[return-value]  # an awaitable, for an aio document
+
+    def decrement(self, /, **deltas: int) -> Awaitable[None]:
+        """Subtract from counters of this row; see :meth:`increment`."""
+        sink = counters.sink
+        if sink is None:
+            driver, table = connections.resolve(type(self))
+            return arun(plan_increment(self, table, deltas, sign=-1), driver)
+        counters.adorn(type(self))
+        negated = {name: -checked_delta(name, delta) for name, delta in deltas.items()}
+        return sink.add(self, negated)  # type: ignore[return-value]

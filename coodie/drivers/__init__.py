@@ -1,0 +1,57 @@
+"""
+Drivers: the connections of this process and the names under which users reach them.
+
+Rules that live here: only names. ``init_coodie`` comes from ``coodie.connections`` on first use, because that module
+imports this package; ``_registry`` and ``_default_driver_name`` are the registry's own, for reading and for writing, so
+that fixtures which clear or replace them here are obeyed.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from coodie.drivers import registry
+from coodie.drivers.lazy import LazyDriver
+from coodie.drivers.registry import get_driver, register_driver
+from coodie.drivers.text import AbstractDriver
+
+if TYPE_CHECKING:
+    from coodie.connections import init_coodie, init_coodie_async
+
+__all__ = ["AbstractDriver", "LazyDriver", "get_driver", "init_coodie", "init_coodie_async", "register_driver"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``init_coodie`` or ``init_coodie_async``."""
+    if name in ("init_coodie", "init_coodie_async"):
+        from coodie import connections
+
+        return getattr(connections, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _DriversModule(ModuleType):
+    """This module, with the registry's two globals as attributes that can be set."""
+
+    @property
+    def _registry(self) -> dict[str, Any]:
+        return registry._registry
+
+    @_registry.setter
+    def _registry(self, drivers: dict[str, Any]) -> None:
+        registry._registry = drivers
+        registry.changed()
+
+    @property
+    def _default_driver_name(self) -> str | None:
+        return registry._default_driver_name
+
+    @_default_driver_name.setter
+    def _default_driver_name(self, name: str | None) -> None:
+        registry._default_driver_name = name
+        registry.changed()
+
+
+sys.modules[__name__].__class__ = _DriversModule

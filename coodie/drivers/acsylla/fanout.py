@@ -1,0 +1,134 @@
+"""
+A stream of statements, many in flight: worker tasks of one loop that share one iterator.
+
+Rules that live here:
+
+* Every item taken is settled once, on the loop's thread. What a dying loop leaves in flight is settled as unknown.
+* The iterator is shared as a generator: when it raises, every worker finds it at its end, and the error is raised last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import Future, wait
+from typing import Any
+
+from acsylla.errors import CassErrorLibNoHostsAvailable
+
+from coodie.drivers.acsylla.errors import classified
+from coodie.drivers.acsylla.prepared import Binder
+from coodie.drivers.acsylla.sessions import LoopSession
+from coodie.drivers.outcomes import outcome_of
+from coodie.drivers.protocol import Settle, Work
+from coodie.exceptions import ConfigurationError, CoodieError, MaybeApplied
+from coodie.statement import APPLIED, Outcome, Statement
+
+Numbered = Generator[tuple[int, tuple[Statement, tuple[Any, ...]]], None, None]
+
+_NONE = -1
+_LOOK_AGAIN = 1.0  # seconds between looks at whether the loop that is waited for still runs
+
+
+class Fanout:
+    """One run of ``execute_many`` on one session."""
+
+    def __init__(self, work: Work, limit: int, settle: Settle) -> None:
+        self._items = self._numbered(work)
+        self._limit = max(1, limit)
+        self._settle = settle
+        self._in_flight = [_NONE] * self._limit  # by worker: the number of its item
+        self._abandoned = False
+        self._refused: dict[int, tuple[Statement, CoodieError]] = {}  # by identity, and kept: so it stays unique
+        self._error: BaseException | None = None
+
+    async def run(self, session: LoopSession) -> None:
+        """Send all of it and return when every outcome is told; raise what the iterator or ``settle`` raised."""
+        workers = [asyncio.create_task(self._send_in_turn(worker, session)) for worker in range(self._limit)]
+        await asyncio.gather(*workers)
+        if self._error is not None:
+            raise self._error
+
+    def wait(self, run: Future[None], loop: asyncio.AbstractEventLoop) -> None:
+        """Wait, on another thread, for a run on a loop; ConfigurationError when the loop ends before it."""
+        while not run.done() and loop.is_running():
+            wait([run], timeout=_LOOK_AGAIN)
+        if run.done() and not run.cancelled():
+            return run.result()
+        self.abandon()
+        raise ConfigurationError("The event loop of this acsylla session has ended; no more statements were sent.")
+
+    def abandon(self) -> None:
+        """Settle what is in flight as unknown: the loop that would have told has ended. From any thread, then."""
+        self._items.close()
+        reason = "the event loop of the session ended before the answer came"
+        outcome = outcome_of(MaybeApplied(f"It is not known whether this was written: {reason}."))
+        for worker, index in enumerate(self._in_flight):
+            if index != _NONE:
+                self._told(worker, index, outcome)
+        self._abandoned = True
+
+    async def _send_in_turn(self, worker: int, session: LoopSession) -> None:
+        """Send one statement after the other until there are no more."""
+        execute, in_flight, told = session.foreign.execute, self._in_flight, self._told
+        template: Statement | None = None
+        bound: Binder
+        for index, (statement, values) in self._items:
+            in_flight[worker] = index
+            try:
+                if statement is not template:
+                    bound = await self._binder(statement, session)
+                    template = statement
+                query = bound(values)
+            except CoodieError as error:
+                told(worker, index, outcome_of(error))
+                continue
+            try:
+                await execute(query)
+            except Exception as error:
+                told(worker, index, await _outcome(error, statement, session))
+            except asyncio.CancelledError:
+                self.abandon()
+                raise
+            else:
+                told(worker, index, APPLIED)
+
+    async def _binder(self, statement: Statement, session: LoopSession) -> Binder:
+        """Return the binder of a template; one that cannot be prepared is not tried again in this run."""
+        if id(statement) in self._refused:
+            raise self._refused[id(statement)][1]
+        try:
+            return (await session.prepared.get(statement)).binder(statement)
+        except CoodieError as error:
+            self._refused[id(statement)] = statement, error
+            raise
+
+    def _told(self, worker: int, index: int, outcome: Outcome) -> None:
+        """Settle the item of a worker, unless all were abandoned."""
+        if self._abandoned:
+            return
+        self._in_flight[worker] = _NONE
+        try:
+            self._settle(index, outcome)
+        except BaseException as error:  # of the caller's making: take no more, and raise it where the caller is
+            self._error = self._error or error
+            self._items.close()
+
+    def _numbered(self, work: Work) -> Numbered:
+        """Yield the work with its numbers; keep what its iterator raises, and end."""
+        try:
+            yield from enumerate(work)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._error = error
+
+
+async def _outcome(error: Exception, statement: Statement, session: LoopSession) -> Outcome:
+    """Return the outcome of a statement that was sent and met an error."""
+    if isinstance(error, CassErrorLibNoHostsAvailable):
+        try:
+            await session.prepared.check(statement)
+        except CoodieError as refused:
+            return outcome_of(refused)
+    return outcome_of(classified(error, statement, strict=session.strict))

@@ -1,0 +1,172 @@
+"""
+Prepared statements of one acsylla session, which belongs to one event loop.
+
+Rules that live here:
+
+* Each text is prepared once, however many tasks ask for it at once; a failure is not remembered.
+* Values are complete: acsylla sends a missing one as UNSET, which silently skips a counter. It tells nobody how many a
+  statement takes, so the placeholders of the text are counted, once.
+* Whatever is not idempotent carries the ``fallthrough`` policy and is never marked idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from acsylla import Consistency, create_statement
+
+from coodie.drivers.acsylla.errors import refused_text
+from coodie.drivers.acsylla.values import writers_of
+from coodie.drivers.refusals import placeholders
+from coodie.exceptions import ConfigurationError, InvalidQueryError, NotApplied, RowRejected
+from coodie.statement import SCHEMA_SHAPES, CounterUpdate, Raw, Statement
+
+Key = tuple[str, bool]
+Binder = Callable[[tuple[Any, ...]], Any]
+Writers = tuple[tuple[int, Callable[[Any], Any]], ...]
+_CACHED_AT_MOST = 5_000  # texts; more means that values were written into them
+
+
+class Prepared:
+    """One prepared statement and what binding values to it needs to know."""
+
+    __slots__ = ("_count", "_foreign", "_writers")
+
+    def __init__(self, foreign: Any, statement: Statement) -> None:
+        self._foreign = foreign
+        self._count = placeholders(statement.cql)
+        self._writers = writers_of(statement.shape)
+
+    def binder(self, statement: Statement) -> Binder:
+        """
+        Return the function that makes acsylla statements like a template from its values.
+
+        It raises InvalidQueryError for a wrong number of values, RowRejected for a value that cannot be encoded.
+        """
+        bind, count, writers, text = self._foreign.bind, self._count, self._writers, statement.cql
+        instruct = instructions(statement)
+
+        def bound(values: tuple[Any, ...]) -> Any:
+            if len(values) != count:
+                raise InvalidQueryError(
+                    f"{text!r} takes {count} values and {len(values)} were given; nothing was sent."
+                )
+            try:
+                query = bind(_written(values, writers) if writers else values)
+            except Exception as error:  # the encoders raise TypeError, ValueError, OverflowError, CassException, ...
+                raise _refused(values, text, error) from error
+            return instruct(query)
+
+        return bound
+
+
+def instructions(statement: Statement) -> Callable[[Any], Any]:
+    """Return the function that gives acsylla statements the policy, consistency, timeout, page size of a template."""
+    idempotent, fetch_size = statement.idempotent, statement.fetch_size
+    consistency = _consistency_of(statement)
+    # acsylla counts milliseconds, and takes 0 for "wait for ever"
+    timeout = None if statement.timeout is None else max(statement.timeout, 0.001)
+
+    def instruct(query: Any) -> Any:
+        query.set_retry_policy("default" if idempotent else "fallthrough")
+        query.set_is_idempotent(idempotent)
+        if consistency is not None:
+            query.set_consistency(consistency)
+        if timeout is not None:
+            query.set_timeout(timeout)
+        if fetch_size is not None:
+            query.set_page_size(fetch_size)
+        return query
+
+    return instruct
+
+
+def _written(values: tuple[Any, ...], writers: Writers) -> list[Any]:
+    """Return the values, those converted that acsylla would not understand."""
+    changed = list(values)
+    for position, writer in writers:
+        if changed[position] is not None:
+            changed[position] = writer(changed[position])
+    return changed
+
+
+def _refused(values: tuple[Any, ...], text: str, error: Exception) -> RowRejected:
+    """Return the error that names the types of the values, never a value."""
+    kinds = ", ".join(type(value).__name__ for value in values)
+    what = f"a value cannot be encoded ({type(error).__name__}); the values are of types {kinds}"
+    return RowRejected(f"Refused, nothing was written: {what}.", statement=text)
+
+
+class PreparedStatements:
+    """The prepared statements of a session, by text. On the session's loop alone."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._ready: dict[Key, Prepared] = {}
+        self._under_way: dict[Key, asyncio.Task[Prepared]] = {}
+
+    async def query(self, statement: Statement) -> Any:
+        """Return the acsylla statement to send: bound, or plain text where there is nothing to bind."""
+        if is_plain(statement):
+            return instructions(statement)(create_statement(statement.cql))
+        return (await self.get(statement)).binder(statement)(statement.values)
+
+    async def get(self, statement: Statement) -> Prepared:
+        """Return the prepared statement, preparing it or waiting for the task that does."""
+        key = _key(statement)
+        ready = self._ready.get(key)
+        if ready is not None:
+            return ready
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._prepare(key, statement))
+        return await asyncio.shield(task)  # cancelling one waiter must not cancel them all
+
+    async def check(self, statement: Statement) -> None:
+        """
+        Prepare a statement anew, after acsylla found no host for it; raises what the server now refuses.
+
+        That is how acsylla reports a table that was dropped after it was prepared.
+        """
+        if not is_plain(statement):
+            self._ready.pop(_key(statement), None)
+            with suppress(NotApplied):
+                await self.get(statement)
+
+    async def _prepare(self, key: Key, statement: Statement) -> Prepared:
+        """Ask the server to prepare a text, and keep the answer."""
+        try:
+            prepared = Prepared(await self._session.create_prepared(key[0]), statement)
+        except Exception as error:
+            raise refused_text(error, statement) from error
+        finally:
+            del self._under_way[key]
+        if len(self._ready) >= _CACHED_AT_MOST:
+            del self._ready[next(iter(self._ready))]
+        self._ready[key] = prepared
+        return prepared
+
+
+def _key(statement: Statement) -> Key:
+    """Return the key of a statement: a text of the user's has no columns, so it does not share with a shape."""
+    return statement.cql, isinstance(statement.shape, Raw)
+
+
+def is_plain(statement: Statement) -> bool:
+    """Return whether a statement is sent as text: schema changes, and texts that take no values."""
+    return not statement.values and isinstance(statement.shape, (*SCHEMA_SHAPES, Raw))
+
+
+def _consistency_of(statement: Statement) -> Any:
+    """Return acsylla's consistency level: LOCAL_QUORUM for counters, else the session's own (None)."""
+    name = statement.consistency
+    if name is None:
+        return Consistency.LOCAL_QUORUM if isinstance(statement.shape, CounterUpdate) else None
+    try:
+        return Consistency[name.upper()]
+    except KeyError:
+        allowed = ", ".join(level.name for level in Consistency)
+        raise ConfigurationError(f"consistency={name!r} is not known; allowed: {allowed}. Nothing was sent.") from None

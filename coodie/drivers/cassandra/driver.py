@@ -1,0 +1,234 @@
+"""
+CassandraDriver: statements over cassandra-driver or scylla-driver, natively on both faces.
+
+Rules that live here:
+
+* An async call costs no thread: the client's callback wakes the caller's loop. Only preparing, once per text, is handed
+  to a thread of the loop's pool.
+* Every page is fetched unless ``fetch_size`` asks for one page; each page is a request of its own, since the client
+  sets no timeout for the pages that it follows by itself.
+* A session that the user opened is used with the user's profile and stays open on ``close``.
+* Never called from the client's event-loop thread, on which answers arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+from cassandra.cluster import ResultSet
+from cassandra.query import SimpleStatement
+
+from coodie.drivers.cassandra.connecting import is_surely_cassandra, open_session, request_timeout_of
+from coodie.drivers.cassandra.errors import classified, not_sent, refused_text
+from coodie.drivers.cassandra.fanout import Fanout, Sender
+from coodie.drivers.cassandra.prepared import NEVER_RESEND, Prepared, PreparedStatements, instructions
+from coodie.drivers.cassandra.values import convert_rows
+from coodie.drivers.outcomes import check_process, outcome_of
+from coodie.drivers.protocol import Settle, Work
+from coodie.drivers.text import TextFace
+from coodie.exceptions import ConfigurationError, CoodieError, DriverError
+from coodie.statement import SCHEMA_SHAPES, Raw, Rows, Statement
+
+_log = logging.getLogger("coodie")
+
+
+class CassandraDriver(TextFace):
+    """A session of cassandra-driver or scylla-driver. Every method from any thread; the async ones from any loop."""
+
+    needs_keyspace = True
+
+    def __init__(self, session: Any, default_keyspace: str | None = None) -> None:
+        self._session = session
+        self._default_keyspace = default_keyspace
+        self._known_tables: dict[str, Any] = {}
+        self._owned = False
+        self._closed = False
+        self._retrying: Any = None  # None: the policy of the user's profile
+        self._pid = os.getpid()
+        self._strict = not is_surely_cassandra(session)
+        self._prepared = PreparedStatements(self._prepare)
+
+    @classmethod
+    def connect(cls, hosts: list[Any] | None, keyspace: str | None = None, **options: Any) -> CassandraDriver:
+        """Open a cluster of our own; ``options`` go to ``Cluster``. ConfigurationError where it cannot be reached."""
+        session, retrying = open_session(hosts or ["127.0.0.1"], keyspace, options)
+        driver = cls(session, keyspace)
+        driver._owned, driver._retrying = True, retrying
+        return driver
+
+    @property
+    def request_timeout(self) -> float | None:
+        """Return the seconds after which the client gives up a statement that brings no timeout of its own."""
+        timeout: float | None = request_timeout_of(self._session)
+        return timeout
+
+    def submit(self, statement: Statement) -> Rows:
+        """Send one statement and return its rows. From any thread; blocks it."""
+        query = self._query(statement, None if _is_plain(statement) else self._prepared.get(statement))
+        items: list[dict[str, Any]] = []
+        state = statement.paging_state
+        while True:
+            page = self._page(query, statement, state)
+            state = page.paging_state
+            if statement.fetch_size is not None or (state is None and not items):
+                return page
+            items += page.items
+            if state is None:
+                return Rows(items)
+
+    async def submit_async(self, statement: Statement) -> Rows:
+        """Send one statement and return its rows. From any event loop; never blocks it."""
+        prepared = None if _is_plain(statement) else self._prepared.ready(statement.cql)
+        if prepared is None and not _is_plain(statement):
+            prepared = await self._prepared.get_async(statement)
+        query = self._query(statement, prepared)
+        items: list[dict[str, Any]] = []
+        state = statement.paging_state
+        while True:
+            page = await self._page_async(query, statement, state)
+            state = page.paging_state
+            if statement.fetch_size is not None or (state is None and not items):
+                return page
+            items += page.items
+            if state is None:
+                return Rows(items)
+
+    def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
+        """Send a stream of statements, at most ``limit`` in flight; see the protocol. Settles on the client's loop."""
+        self._check_usable()
+        Fanout(work, limit, settle, self._ready_sender, self._new_sender).run()
+
+    def close(self) -> None:
+        """Close the cluster, if it is ours. From any thread; idempotent."""
+        if not self._closed and self._owned and self._pid == os.getpid():  # a child must not touch its parent's sockets
+            self._session.cluster.shutdown()
+        self._closed = True
+
+    async def close_async(self) -> None:
+        """Close the cluster, if it is ours, without blocking the loop; idempotent."""
+        await asyncio.to_thread(self.close)
+
+    def _query(self, statement: Statement, prepared: Prepared | None) -> Any:
+        """Return the client's statement with our policy: bound, or plain text where there is nothing to bind."""
+        self._check_usable()
+        if prepared is None:
+            return instructions(statement, self._retrying)(SimpleStatement(statement.cql))
+        return prepared.binder(statement, self._retrying)(statement.values)
+
+    def _prepare(self, statement: Statement) -> Prepared:
+        """Ask the server to prepare a statement. Blocks."""
+        self._check_usable()
+        try:
+            return Prepared(self._session.prepare(statement.cql))
+        except Exception as error:
+            raise refused_text(error, statement) from error
+
+    def _sent(self, query: Any, statement: Statement, state: bytes | None = None) -> Any:
+        """Send a client statement and return its future; NotApplied where the client raises before it sends."""
+        try:
+            return self._session.execute_async(query, paging_state=state, **_timeout(statement))
+        except Exception as error:
+            raise not_sent(error, statement) from error
+
+    def _page(self, query: Any, statement: Statement, state: bytes | None) -> Rows:
+        """Send one request and wait for its page of rows."""
+        future = self._sent(query, statement, state)
+        try:
+            result = future.result()
+        except Exception as error:
+            raise self._classified(error, statement, future) from error
+        return _rows(result, statement, future)
+
+    async def _page_async(self, query: Any, statement: Statement, state: bytes | None) -> Rows:
+        """Send one request and await its page of rows."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        future = self._sent(query, statement, state)
+        future.add_callbacks(
+            callback=_answer, callback_args=(loop, answer), errback=_answer, errback_args=(loop, answer)
+        )
+        result = await answer
+        if isinstance(result, Exception):
+            raise self._classified(result, statement, future) from result
+        return _rows(ResultSet(future, result), statement, future)
+
+    def _ready_sender(self, template: Statement) -> Sender | None:
+        """Return what sends statements like a template if it is prepared. Never blocks."""
+        prepared = self._prepared.ready(template.cql)
+        return None if prepared is None else self._sender(template, prepared)
+
+    def _new_sender(self, template: Statement) -> Sender:
+        """Return what sends statements like a template, prepared now. Blocks."""
+        return self._sender(template, self._prepared.get(template))
+
+    def _sender(self, template: Statement, prepared: Prepared) -> Sender:
+        """Return what sends statements like a template; their answers come to the run on the client's thread."""
+        bound, execute_async = prepared.binder(template, self._retrying), self._session.execute_async
+        options = _timeout(template)
+
+        def send(run: Fanout, index: int, values: tuple[Any, ...]) -> None:
+            try:
+                future = execute_async(bound(values), **options)
+            except CoodieError as error:
+                run.ended(index, outcome_of(error))
+            except Exception as error:
+                run.ended(index, outcome_of(not_sent(error, template)))
+            else:
+                future.add_callbacks(run.applied, failed, callback_args=(index,), errback_args=(run, index, future))
+
+        def failed(error: Exception, run: Fanout, index: int, future: Any) -> None:
+            run.ended(index, outcome_of(self._classified(error, template, future)))
+
+        return send
+
+    def _classified(self, error: Exception, statement: Statement, future: Any) -> DriverError:
+        """Return the error to raise for one that a sent statement met."""
+        resent = statement.idempotent and self._retrying is not NEVER_RESEND
+        return classified(error, statement, strict=self._strict, resent=resent, host=future.coordinator_host)
+
+    def _check_usable(self) -> None:
+        """Refuse to use a connection that is closed or belongs to the parent process."""
+        check_process(self._pid)
+        if self._closed:
+            raise ConfigurationError("This connection is closed; nothing was sent. Call init_coodie() again.")
+
+
+def _is_plain(statement: Statement) -> bool:
+    """Return whether a statement is sent as text: schema changes, and texts that take no values."""
+    return not statement.values and isinstance(statement.shape, (*SCHEMA_SHAPES, Raw))
+
+
+def _timeout(statement: Statement) -> dict[str, float]:
+    """Return the timeout of a statement as an option of the client; none: that of the profile."""
+    return {} if statement.timeout is None else {"timeout": statement.timeout}
+
+
+def _answer(result: Any, loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any]) -> None:
+    """Carry an answer from the client's thread to the loop that awaits it, if that still runs."""
+    try:
+        loop.call_soon_threadsafe(_put, answer, result)
+    except RuntimeError:
+        _log.debug("An answer arrived after its event loop was closed")
+
+
+def _put(answer: asyncio.Future[Any], result: Any) -> None:
+    """Set the answer, unless the awaiting task was cancelled."""
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _rows(result: Any, statement: Statement, future: Any) -> Rows:
+    """Return a page as dicts of declared types, with the state of the next page."""
+    if not future.is_schema_agreed:
+        _log.warning("The nodes had not yet agreed on the schema after %r", statement.cql)
+    page = result.current_rows
+    if not page:
+        return Rows([], result.paging_state)
+    names = result.column_names
+    if not isinstance(page[0], dict):  # the row factory of a session of the user's
+        page = [dict(zip(names, row, strict=True)) for row in page]
+    convert_rows(page, names, result.column_types, getattr(statement.shape, "table", None))
+    return Rows(page, result.paging_state)

@@ -1,0 +1,72 @@
+"""
+Opening the driver that was chosen: the only place that imports the drivers' own modules.
+
+Rules that live here: a driver's module, and with it the third-party package, is imported when it is opened. An option
+of another driver is a ConfigurationError, never dropped in silence: an ``ssl_enabled`` that goes nowhere is plain text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coodie.drivers.choice import Choice
+from coodie.exceptions import ConfigurationError
+
+_OF_ACSYLLA = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key", "ssl_verify_flags")
+_OF_CASSANDRA = ("ssl_context", "compression")
+
+
+def open_driver(choice: Choice, options: dict[str, Any]) -> Any:
+    """Open the chosen driver and return it. Blocks; ConfigurationError where it cannot be opened."""
+    options = {name: value for name, value in options.items() if value is not None}
+    if choice.module == "sqlite":
+        from coodie.drivers.sqlite import SQLiteDriver
+
+        return SQLiteDriver(choice.database)
+    if choice.module == "acsylla":
+        from coodie.drivers.acsylla import AcsyllaDriver
+
+        _refuse(options, _OF_CASSANDRA, choice)
+        _check_acsylla(choice)
+        if choice.session is not None:
+            return AcsyllaDriver(session=choice.session, default_keyspace=choice.keyspace)
+        return AcsyllaDriver.connect_sync(choice.hosts or [], choice.keyspace, **_with_port(choice, options))
+    from coodie.drivers.cassandra import CassandraDriver
+
+    _refuse(options, _OF_ACSYLLA, choice)
+    if choice.session is not None:
+        return CassandraDriver(session=choice.session, default_keyspace=choice.keyspace)
+    return CassandraDriver.connect(choice.hosts, choice.keyspace, **_with_port(choice, options))
+
+
+async def open_acsylla_async(choice: Choice, options: dict[str, Any]) -> Any:
+    """Open acsylla on the running loop and return the driver; ConfigurationError where it cannot be opened."""
+    from coodie.drivers.acsylla import AcsyllaDriver
+
+    options = {name: value for name, value in options.items() if value is not None}
+    _refuse(options, _OF_CASSANDRA, choice)
+    _check_acsylla(choice)
+    if choice.session is not None:
+        return AcsyllaDriver(session=choice.session, default_keyspace=choice.keyspace)
+    return await AcsyllaDriver.connect_async(choice.hosts or [], choice.keyspace, **_with_port(choice, options))
+
+
+def _with_port(choice: Choice, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the port, where one is known."""
+    return options if choice.port is None else {"port": choice.port, **options}
+
+
+def _check_acsylla(choice: Choice) -> None:
+    """Refuse to open acsylla with nothing to connect to."""
+    if choice.session is None and choice.hosts is None:
+        raise ConfigurationError("AcsyllaDriver requires hosts= or session=; nothing was opened.")
+
+
+def _refuse(options: dict[str, Any], foreign: tuple[str, ...], choice: Choice) -> None:
+    """Refuse options that belong to the other server driver (a session brings its own)."""
+    unfit = [name for name in foreign if name in options]
+    if unfit and choice.session is None:
+        allowed = "ssl_context=" if foreign is _OF_ACSYLLA else "ssl_enabled=, ssl_trusted_cert=, ..."
+        raise ConfigurationError(
+            f"{', '.join(unfit)}: not an option of the {choice.module} driver (which has {allowed})."
+        )

@@ -1,0 +1,97 @@
+"""
+How a foreign error becomes one of ours, for every driver.
+
+Rules that live here: an error is raised as the leaf of our tree that says what the caller may do next AND as an
+instance of the driver's own class, so that ``except`` clauses written for the driver still hold; the driver's own
+exception is its cause. Texts begin with what happened to the write.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from coodie.exceptions import (
+    ConfigurationError,
+    CoodieError,
+    DriverError,
+    InvalidQueryError,
+    MaybeApplied,
+    NotApplied,
+    Rejected,
+    RowRejected,
+)
+from coodie.statement import Fate, Outcome
+
+_OPENING: dict[type, str] = {
+    NotApplied: "Nothing was written",
+    MaybeApplied: "It is not known whether this was written",
+    Rejected: "Refused, nothing was written",
+}
+
+
+def raised_as(
+    leaf: type[DriverError], foreign: BaseException, reason: str, *, statement: str | None, host: str | None
+) -> DriverError:
+    """Return the error to raise for a foreign one: of the leaf, and of the foreign class where Python allows both."""
+    opening = next(_OPENING[kind] for kind in leaf.__mro__ if kind in _OPENING)
+    error = _both(leaf, type(foreign))(f"{opening}: {reason}", statement=statement, host=host)
+    for name, value in getattr(foreign, "__dict__", {}).items():
+        error.__dict__.setdefault(name, value)  # an `except WriteTimeout as e` may read e.write_type
+    error.__cause__ = foreign
+    return error
+
+
+def outcome_of(error: CoodieError) -> Outcome:
+    """Return the outcome of one statement of a fan-out that ended with an error; all but a DriverError sent nothing."""
+    if isinstance(error, InvalidQueryError):
+        error = RowRejected(f"Refused, nothing was written: {error}")
+    elif not isinstance(error, DriverError):
+        error = NotApplied(f"Nothing was written: {error}")
+    if isinstance(error, Rejected):
+        return Outcome(Fate.REJECTED, error)
+    return Outcome(Fate.NOT_APPLIED if isinstance(error, NotApplied) else Fate.UNKNOWN, error)
+
+
+def check_process(pid: int) -> None:
+    """Refuse to use, in a forked child, a connection that its parent opened: both would read the same sockets."""
+    if os.getpid() != pid:
+        raise ConfigurationError(
+            f"This connection was opened by process {pid} and cannot be used by its child {os.getpid()}; nothing was "
+            "sent. Call init_coodie() in the child, for example where the server starts its workers."
+        )
+
+
+_joined: dict[tuple[type[DriverError], type[BaseException]], type[DriverError]] = {}
+
+
+def _both(leaf: type[DriverError], foreign: type[BaseException]) -> type[DriverError]:
+    """Return the class that is both, made once."""
+    if (leaf, foreign) not in _joined:
+        _joined[leaf, foreign] = _join(leaf, foreign)
+    return _joined[leaf, foreign]
+
+
+def _join(leaf: type[DriverError], foreign: type[BaseException]) -> type[DriverError]:
+    """Return a new class that is both, or the leaf alone where the layouts of the two cannot be joined."""
+
+    def opened(self: Any, message: str, *, statement: str | None = None, host: str | None = None) -> None:
+        Exception.__init__(self, message)  # not the foreign one: it would write the message anew
+        self.statement = statement
+        self.host = host
+
+    def reduced(self: Any) -> Any:
+        return leaf, (str(self),), {"statement": self.statement, "host": self.host}
+
+    body = {
+        "__init__": opened,
+        "__reduce__": reduced,
+        "__str__": Exception.__str__,
+        "__module__": leaf.__module__,
+        "statement": None,  # over properties of these names, which some foreign classes have
+        "host": None,
+    }
+    try:
+        return type(leaf.__name__, (leaf, foreign), body)
+    except TypeError:
+        return leaf

@@ -1,0 +1,136 @@
+"""
+Tables: creating, comparing, dropping and emptying them.
+
+Rules that live here: columns are added, never dropped or retyped; a column the model does not know is reported to the
+caller, who warns of it. What was synced is remembered in ``known``, a dict that belongs to the driver: the plan reads
+and writes it, nothing else is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coodie.cql import render
+from coodie.cql.quote import literal, stored_name
+from coodie.exceptions import InvalidQueryError
+from coodie.schema import Table, require_native
+from coodie.statement import (
+    AddColumn,
+    AlterOptions,
+    CreateIndex,
+    CreateTable,
+    DropIndex,
+    DropTable,
+    ReadColumns,
+    ReadIndexes,
+    ReadOptions,
+    Rows,
+    Shape,
+    Statement,
+    Truncate,
+)
+
+Known = dict[str, frozenset[str]]
+"""Full name of a synced table -> the names of its columns then."""
+
+Steps = Generator[Statement, Rows, None]
+
+
+@dataclass
+class Sync:
+    """One ``sync_table``: the statements so far, and the columns only the database has."""
+
+    table: Table
+    dry_run: bool
+    statements: list[str] = field(default_factory=list)
+    unknown_columns: tuple[str, ...] = ()
+
+    def change(self, shape: Shape) -> Steps:
+        """Note a change, and make it unless this is a dry run."""
+        statement = Statement(shape, render=render)
+        self.statements.append(statement.cql)
+        if not self.dry_run:
+            yield statement
+
+
+def sync(
+    table: Table, known: Known, dry_run: bool = False, drop_removed_indexes: bool = False
+) -> Generator[Statement, Rows, Sync]:
+    """
+    Create the table or add what it lacks; answer the statements in their order, and the columns the model lacks.
+
+    A table already synced with the same column names on this driver is not asked for again, unless one of the two
+    options is given. A dry run reads, and changes nothing.
+    """
+    task = Sync(require_native(table), dry_run)
+    names = frozenset(table.by_name)
+    if known.get(table.full_name) == names and not dry_run and not drop_removed_indexes:
+        return task
+    yield from task.change(CreateTable(table))
+    yield from _sync_columns(task)
+    yield from _sync_options(task)
+    for column in table.columns:
+        if column.index is not None:
+            yield from task.change(CreateIndex(table, column.name, column.index))
+    if drop_removed_indexes:
+        yield from _drop_indexes(task)
+    if not dry_run:
+        known[table.full_name] = names
+    return task
+
+
+def _sync_columns(task: Sync) -> Steps:
+    table = task.table
+    found = {row["column_name"] for row in (yield Statement(ReadColumns(table), render=render)).items}
+    missing = [column for column in table.columns if column.name not in found] if found else []
+    for column in missing:
+        if column.is_key:
+            raise InvalidQueryError(
+                f"Table {table.full_name} exists without the key column '{column.name}', and a primary key cannot be "
+                "changed: use another table name"
+            )
+        yield from task.change(AddColumn(table, column.name))
+    task.unknown_columns = tuple(sorted(found - set(table.by_name)))
+
+
+def _sync_options(task: Sync) -> Steps:
+    wanted = dict(task.table.options)
+    if task.table.default_ttl is not None:
+        wanted["default_time_to_live"] = task.table.default_ttl
+    if not wanted:
+        return
+    rows = (yield Statement(ReadOptions(task.table), render=render)).items
+    if not rows:
+        return
+    changed = tuple((name, literal(value)) for name, value in wanted.items() if not _same(value, rows[0].get(name)))
+    if changed:
+        yield from task.change(AlterOptions(task.table, changed))
+
+
+def _same(wanted: Any, stored: Any) -> bool:
+    """Compare an option by its text; a class may be stored with its package, a map with more than was asked for."""
+    if isinstance(wanted, Mapping):
+        return isinstance(stored, Mapping) and all(_same(value, stored.get(name)) for name, value in wanted.items())
+    text, found = str(wanted).lower(), str(stored).lower()
+    return found == text or found.endswith("." + text)
+
+
+def _drop_indexes(task: Sync) -> Steps:
+    kept = {stored_name(column.index) for column in task.table.columns if column.index is not None}
+    rows = (yield Statement(ReadIndexes(task.table), render=render)).items
+    for row in rows:
+        if row["index_name"] not in kept:
+            yield from task.change(DropIndex(task.table, row["index_name"]))
+
+
+def drop(table: Table, known: Known) -> Steps:
+    """Drop the table, if it exists, and forget that it was synced."""
+    yield Statement(DropTable(table), render=render)
+    known.pop(table.full_name, None)
+
+
+def truncate(table: Table) -> Steps:
+    """Remove every row of the table."""
+    yield Statement(Truncate(table), render=render)

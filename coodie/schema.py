@@ -1,0 +1,252 @@
+"""
+Table and Column: what a model class means to a database, built once per class.
+
+Rules that live here:
+
+* A Table is compared by identity, so shapes that hold one hash fast; ``Table.qualified`` gives the one Table of a
+  keyspace, the same object each time. Columns are in the order of the class, keys included.
+* ``table_of`` builds a Table from annotations and ``Settings`` at its first call and keeps it on the class itself, so
+  that a subclass has its own columns. ``Settings`` is inherited as any attribute is, but for ``__abstract__``.
+* A class that no database could store is refused here, with ``InvalidQueryError``: what a counter table forbids, a
+  table without a key, a type without a CQL counterpart.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coodie.exceptions import ConfigurationError, InvalidQueryError
+from coodie.fields import ClusteringKey, Counter, Indexed, PrimaryKey, Static
+from coodie.types import canonical, column_type, unwrap
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, CQL type text, and role."""
+
+    name: str
+    cql_type: str  # e.g. "text", "bigint", "counter", "list<int>", "frozen<set<text>>"
+    annotation: Any = str  # the Python type, markers and Optional stripped: str, int, list[int], ...
+    partition_index: int | None = None
+    clustering_index: int | None = None
+    descending: bool = False
+    counter: bool = False
+    static: bool = False
+    index: str | None = None  # name of its secondary index
+    optional: bool = False
+
+    @property
+    def is_key(self) -> bool:
+        """Return whether the column is part of the primary key."""
+        return self.partition_index is not None or self.clustering_index is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One table: its name, columns and options; ``keyspace`` is None until resolved (and stays so on SQLite)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    keyspace: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+    default_ttl: int | None = None
+    counters: str | None = None  # None: no counter table; "native" or "exact"
+    _in_keyspace: dict[str, Table] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        by_name = {column.name: column for column in self.columns}
+        partition = sorted(
+            (c for c in self.columns if c.partition_index is not None), key=lambda c: c.partition_index or 0
+        )
+        clustering = sorted(
+            (c for c in self.columns if c.clustering_index is not None), key=lambda c: c.clustering_index or 0
+        )
+        put = object.__setattr__
+        put(self, "by_name", by_name)
+        put(self, "partition_key", tuple(partition))
+        put(self, "clustering", tuple(clustering))
+        put(self, "primary_key", (*partition, *clustering))
+        put(self, "counter_columns", tuple(c for c in self.columns if c.counter))
+
+    by_name: dict[str, Column] = field(init=False, repr=False)
+    partition_key: tuple[Column, ...] = field(init=False, repr=False)
+    clustering: tuple[Column, ...] = field(init=False, repr=False)
+    primary_key: tuple[Column, ...] = field(init=False, repr=False)
+    counter_columns: tuple[Column, ...] = field(init=False, repr=False)
+
+    @property
+    def full_name(self) -> str:
+        """Return ``keyspace.table``, or ``table`` alone where there is no keyspace."""
+        return f"{self.keyspace}.{self.name}" if self.keyspace else self.name
+
+    def qualified(self, keyspace: str) -> Table:
+        """Return this table in a keyspace: the same object for the same keyspace."""
+        found = self._in_keyspace.get(keyspace)
+        if found is None:
+            made = replace(self, keyspace=keyspace, _in_keyspace={})
+            found = self._in_keyspace.setdefault(keyspace, made)
+        return found
+
+    def key_value(self, column: Column, value: Any) -> Any:
+        """Return the canonical form of a value for a column, refusing what the key as a whole cannot be."""
+        checked = canonical(column, value)
+        if isinstance(checked, str | bytes) and not checked and self.partition_key == (column,):
+            raise InvalidQueryError(f"Column '{column.name}' is the whole partition key and cannot be empty")
+        return checked
+
+
+# --- from a class to its table ------------------------------------------------------------------------------------
+
+
+_building = threading.RLock()
+
+
+def table_of(model: Any) -> Table:
+    """
+    Return the Table of a model class, without a keyspace unless its Settings name one; the same object each time.
+
+    Raises ``InvalidQueryError`` when the class cannot be a table or an annotation cannot be resolved. From any thread.
+    """
+    table: Table | None = model.__dict__.get("__coodie_table__")
+    if table is None:
+        with _building:  # two threads must not get two Tables: statements are told apart by the Table's identity
+            table = model.__dict__.get("__coodie_table__") or build_schema(model)
+            model.__coodie_table__ = table
+    return table
+
+
+def is_abstract(model: Any) -> bool:
+    """Return whether a class is a base for others: coodie's own, or one whose own Settings say ``__abstract__``."""
+    own = model.__dict__.get("Settings")
+    return model.__module__.startswith("coodie.") or bool(getattr(own, "__abstract__", False))
+
+
+def require_native(table: Table) -> Table:
+    """Return the table, refusing the kind of counters that is not built yet."""
+    if table.counters == "exact":
+        raise ConfigurationError(
+            f"Settings.counters = 'exact' of table {table.name} is not built yet; use 'native'. Nothing was sent"
+        )
+    return table
+
+
+def build_schema(model: Any) -> Table:
+    """Build the Table of a model class from its annotations and Settings, anew at each call."""
+    _resolve_annotations(model)
+    settings = getattr(model, "Settings", None)
+    name = getattr(settings, "name", None) or snake_case(model.__name__)
+    table = Table(
+        name=name,
+        columns=tuple(_column(model, name, field_name, info) for field_name, info in model.model_fields.items()),
+        keyspace=getattr(settings, "keyspace", None),
+        options=tuple((getattr(settings, "__options__", None) or {}).items()),
+        default_ttl=getattr(settings, "__default_ttl__", None),
+        counters=_kind_of_counters(model, settings),
+    )
+    _refuse_impossible_keys(table)
+    if table.counters:
+        _refuse_impossible_counters(table)
+    elif table.counter_columns:
+        names = ", ".join(column.name for column in table.counter_columns)
+        raise InvalidQueryError(f"{model.__name__} has counter columns ({names}): derive it from CounterDocument")
+    return table
+
+
+def snake_case(name: str) -> str:
+    """Return a class name in snake case: BlogPost is blog_post, HTTPRequest is http_request."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _resolve_annotations(model: Any) -> None:
+    """Finish a class whose annotations named things that did not exist yet when it was made."""
+    if model.__pydantic_complete__:
+        return
+    try:
+        model.model_rebuild()
+    except NameError as error:  # pydantic's PydanticUndefinedAnnotation is one
+        raise InvalidQueryError(
+            f"Cannot resolve the annotations of {model.__name__}: {error}. Define or import the name before the class "
+            "is first used, at module level where the class is made by a function"
+        ) from error
+
+
+def _kind_of_counters(model: Any, settings: Any) -> str | None:
+    if not model.__coodie_counters__:
+        return None
+    kind = getattr(settings, "counters", "native")
+    if kind not in ("native", "exact"):
+        raise InvalidQueryError(f"Settings.counters of {model.__name__} is {kind!r}; allowed: 'native', 'exact'")
+    return str(kind)
+
+
+def _column(model: Any, table: str, name: str, info: Any) -> Column:
+    try:
+        annotation, markers, optional = unwrap(info.annotation)
+        markers = (*info.metadata, *markers)
+        cql_type, stored = column_type(annotation, markers)
+    except InvalidQueryError as error:
+        raise InvalidQueryError(f"{error} (field '{name}' of {model.__name__})") from error
+    found = {type(marker): marker for marker in markers}
+    clustering = found.get(ClusteringKey)
+    index, bare_table = found.get(Indexed), table.strip('"')
+    return Column(
+        name=name,
+        cql_type="counter" if Counter in found else cql_type,
+        annotation=stored,
+        partition_index=found[PrimaryKey].partition_key_index if PrimaryKey in found else None,
+        clustering_index=clustering.clustering_key_index if clustering else None,
+        descending=_is_descending(name, clustering.order) if clustering else False,
+        counter=Counter in found,
+        static=Static in found,
+        index=(index.index_name or f"{bare_table}_{name}_idx") if index else None,
+        optional=optional,
+    )
+
+
+def _is_descending(name: str, order: Any) -> bool:
+    if str(order).upper() not in ("ASC", "DESC"):
+        raise InvalidQueryError(f"ClusteringKey of column '{name}' has order {order!r}; allowed: 'ASC', 'DESC'")
+    return str(order).upper() == "DESC"
+
+
+def _refuse_impossible_keys(table: Table) -> None:
+    if not table.partition_key:
+        raise InvalidQueryError(f"Table {table.name} has no primary key columns")
+    for column in table.primary_key:
+        if column.partition_index is not None and column.clustering_index is not None:
+            raise InvalidQueryError(f"Column '{column.name}' cannot be both PrimaryKey() and ClusteringKey()")
+        if column.cql_type.startswith(("list<", "set<", "map<")):
+            raise InvalidQueryError(f"Key column '{column.name}' ({column.cql_type}) must be Frozen()")
+
+
+def _refuse_impossible_counters(table: Table) -> None:
+    """Refuse a counter table that the database would refuse, or that it would take and count wrongly."""
+    data = [column.name for column in table.columns if not column.counter and not column.is_key]
+    if data:
+        raise InvalidQueryError(
+            "Counter tables can only have counter and primary key columns. "
+            f"Non-counter data columns found: {', '.join(data)}"
+        )
+    for column in table.counter_columns:
+        _refuse_impossible_counter(column)
+    if not table.counter_columns:
+        raise InvalidQueryError(f"Counter table {table.name} has no counter column: annotate one with Counter()")
+    if table.default_ttl is not None or any(name == "default_time_to_live" for name, _ in table.options):
+        raise InvalidQueryError(f"Counter columns cannot have a TTL: remove it from the Settings of {table.name}")
+
+
+def _refuse_impossible_counter(column: Column) -> None:
+    for found, what in (
+        (column.is_key, "be part of the primary key"),
+        (column.index is not None, "be indexed"),
+        (column.static, "be static"),
+        (
+            column.annotation is not int,
+            f"be of type {getattr(column.annotation, '__name__', column.annotation)}, only int",
+        ),
+    ):
+        if found:
+            raise InvalidQueryError(f"Counter column '{column.name}' cannot {what}")

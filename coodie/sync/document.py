@@ -1,0 +1,153 @@
+"""
+``Document`` and ``CounterDocument`` of the sync face: every method that reaches the database blocks its thread.
+
+Rules that live here: bodies are one line of plan on the driver the class resolves to; what a call means stands in
+``coodie.plans``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from coodie import connections, counters
+from coodie.counter_rules import CounterRules
+from coodie.model import Model
+from coodie.plans import documents, queries, tables
+from coodie.plans.counters import checked_delta
+from coodie.plans.counters import increment as plan_increment
+from coodie.plans.documents import WriteOptions
+from coodie.query import EVERYTHING
+from coodie.results import LWTResult
+from coodie.run import run
+from coodie.schema import is_abstract
+from coodie.sync.query import QuerySet
+from coodie.synced import known_tables, report
+
+
+class Document(Model):
+    """A table whose rows are written whole."""
+
+    @classmethod
+    def sync_table(cls, dry_run: bool = False, drop_removed_indexes: bool = False) -> list[str]:
+        """Create the table or add what it lacks; return the statements. ``dry_run`` only tells what would be done."""
+        if is_abstract(cls):
+            return []
+        driver, table = connections.resolve(cls)
+        return report(run(tables.sync(table, known_tables(driver), dry_run, drop_removed_indexes), driver))
+
+    @classmethod
+    def drop_table(cls) -> None:
+        """Drop the table and all its rows, if it exists."""
+        driver, table = connections.resolve(cls)
+        run(tables.drop(table, known_tables(driver)), driver)
+        cls._forget_pending()
+
+    @classmethod
+    def truncate(cls) -> None:
+        """Remove every row."""
+        driver, table = connections.resolve(cls)
+        run(tables.truncate(table), driver)
+        cls._forget_pending()
+
+    @classmethod
+    def create(cls, **fields: Any) -> Self:
+        """Make a document, save it and return it."""
+        document = cls(**fields)
+        document.save()
+        return document
+
+    @classmethod
+    def find(cls, **lookups: Any) -> QuerySet[Self]:
+        """Return the QuerySet of rows that match every lookup; nothing is read yet."""
+        return QuerySet(cls, EVERYTHING).filter(**lookups)
+
+    @classmethod
+    def find_one(cls, **lookups: Any) -> Self | None:
+        """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
+        driver, table = connections.resolve(cls)
+        return run(queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+
+    @classmethod
+    def get(cls, **lookups: Any) -> Self:
+        """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
+        driver, table = connections.resolve(cls)
+        return run(queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+
+    def save(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
+        driver, table = connections.resolve(type(self))
+        run(documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+
+    def insert(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> LWTResult:
+        """Write every field unless a row of the key exists, and tell which it was."""
+        driver, table = connections.resolve(type(self))
+        return run(documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+
+    def update(
+        self,
+        *,
+        if_conditions: Mapping[str, Any] | None = None,
+        if_exists: bool = False,
+        ttl: int | None = None,
+        **changes: Any,
+    ) -> LWTResult | None:
+        """Set some columns of the row and, once applied, of this instance; LWTResult if there was a condition."""
+        driver, table = connections.resolve(type(self))
+        plan = documents.update(self, table, changes, if_conditions=if_conditions, if_exists=if_exists, ttl=ttl)
+        return run(plan, driver)
+
+    def delete(
+        self,
+        if_exists: bool = False,
+        if_conditions: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> LWTResult | None:
+        """Delete the row of this key; LWTResult where there was a condition."""
+        self._about_to_delete()
+        driver, table = connections.resolve(type(self))
+        options = WriteOptions(None, timestamp, consistency, timeout)
+        return run(documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions), driver)
+
+
+class CounterDocument(CounterRules, Document):
+    """A table of counters: every field is part of the key or ``Counter()``."""
+
+    def increment(self, /, **deltas: int) -> None:
+        """
+        Add to counters of this row, named by keyword; the instance's own fields stay as they are.
+
+        With a started Aggregator the deltas are buffered and written later; without, this is one UPDATE. Raises
+        ``InvalidQueryError`` for a bad name, delta or key; then nothing was written. From any thread.
+        """
+        sink = counters.sink
+        if sink is None:
+            driver, table = connections.resolve(type(self))
+            run(plan_increment(self, table, deltas), driver)
+        else:
+            counters.adorn(type(self))
+            sink.add(self, deltas)
+
+    def decrement(self, /, **deltas: int) -> None:
+        """Subtract from counters of this row; see :meth:`increment`."""
+        sink = counters.sink
+        if sink is None:
+            driver, table = connections.resolve(type(self))
+            run(plan_increment(self, table, deltas, sign=-1), driver)
+        else:
+            counters.adorn(type(self))
+            sink.add(self, {name: -checked_delta(name, delta) for name, delta in deltas.items()})

@@ -1,0 +1,35 @@
+"""
+Which tables were synced on which driver, and the warning of drift.
+
+Rules that live here: the memory is the driver's own ``_known_tables``, so that it ends with the driver and tests that
+clear it are obeyed. From any thread: a lost race costs one more look at the catalogue, nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from coodie.plans.tables import Known, Sync
+
+logger = logging.getLogger("coodie")
+
+
+def known_tables(driver: Any) -> Known:
+    """Return the tables synced on a driver, a dict that may be changed."""
+    known: Known | None = getattr(driver, "_known_tables", None)
+    if known is None:
+        known = driver._known_tables = {}
+    return known
+
+
+def report(sync: Sync) -> list[str]:
+    """Warn of columns the model does not define, and return the statements of a sync."""
+    if sync.unknown_columns:
+        columns = ", ".join(repr(name) for name in sync.unknown_columns)
+        logger.warning(
+            "Schema drift detected: columns {%s} exist in %s but are not defined in the model",
+            columns,
+            sync.table.full_name,
+        )
+    return sync.statements

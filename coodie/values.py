@@ -1,0 +1,219 @@
+"""
+The one canonical form of a key value.
+
+Rules that live here:
+
+* Equal keys get one spelling, so that what merges in memory is one row in every database: a UUID and its text, a naive
+  and an aware UTC time, a mutable collection and its frozen copy. Text is never normalised: two Unicode spellings are
+  two keys.
+* What no database would take as a key is refused here, before it can fail a whole flush. Texts never show the value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from coodie.exceptions import InvalidQueryError
+
+if TYPE_CHECKING:
+    from coodie.schema import Column
+
+KEY_BYTES_MAX = 65_535
+
+
+def canonical(column: Column, value: Any) -> Any:
+    """
+    Check one value for its column and return its canonical form, hashable and unchangeable.
+
+    Raises ``InvalidQueryError`` naming the column, never the value, for what the column cannot hold: None, another
+    type, an integer out of range, text with a lone surrogate, a key above 65,535 bytes.
+    """
+    if type(value) is str and column.cql_type == "text":
+        return _text(column, value)
+    if isinstance(value, Enum):
+        value = value.value
+    check = _CHECKS.get(column.cql_type)
+    if value is None:
+        raise _refused(column, "cannot be compared with, or keyed by, None")
+    return check(column, value) if check else _frozen(column, value)
+
+
+def _refused(column: Column, why: str) -> InvalidQueryError:
+    return InvalidQueryError(f"Column '{column.name}' ({column.cql_type}) {why}; nothing was sent")
+
+
+def _wrong_type(column: Column, value: Any, wanted: str) -> InvalidQueryError:
+    return _refused(column, f"takes {wanted}, not {type(value).__name__}")
+
+
+def _sized(column: Column, value: Any, size: int) -> Any:
+    if size > KEY_BYTES_MAX and column.is_key:
+        raise _refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {size}")
+    return value
+
+
+def _text(column: Column, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(column, value, "str")
+    text = value if type(value) is str else str.__str__(value)
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise _refused(column, "cannot hold a lone surrogate") from None
+    if column.cql_type == "ascii" and not text.isascii():
+        raise _refused(column, "takes 7-bit characters only")
+    return _sized(column, text, size)  # type: ignore[no-any-return]
+
+
+def _blob(column: Column, value: Any) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise _wrong_type(column, value, "bytes")
+    return _sized(column, bytes(value), len(value))  # type: ignore[no-any-return]
+
+
+def _integer(column: Column, value: Any) -> int:
+    if isinstance(value, bool):
+        raise _wrong_type(column, value, "int")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _wrong_type(column, value, "int") from None
+    bits = _INTEGER_BITS[column.cql_type]
+    if bits and not -(1 << bits) <= number < 1 << bits:
+        raise _refused(column, f"takes integers from -2**{bits} to 2**{bits} - 1")
+    return number if bits else _sized(column, number, number.bit_length() // 8 + 1)
+
+
+def _boolean(column: Column, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(column, value, "bool")
+    return value
+
+
+def _real(column: Column, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong_type(column, value, "float")
+    try:
+        number = float(value) + 0.0  # -0.0 and 0.0 are equal in Python and two keys in a database
+        if column.cql_type == "float" and column.is_key:
+            (number,) = struct.unpack("<f", struct.pack("<f", number))
+    except OverflowError:
+        raise _refused(column, "takes numbers within its width") from None
+    if math.isnan(number):
+        raise _refused(column, "cannot be compared with, or keyed by, NaN")
+    return number
+
+
+def _decimal(column: Column, value: Any) -> Decimal:
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise _wrong_type(column, value, "a finite Decimal")
+    if not column.is_key:
+        return value
+    # 1.0 and 1.00 are equal in Python and two partition keys in Cassandra. Decimal.normalize() would round.
+    sign, digits, exponent = value.as_tuple()
+    places = int(exponent)
+    while len(digits) > 1 and digits[-1] == 0:
+        digits, places = digits[:-1], places + 1
+    return Decimal((sign, digits, places)) if value else Decimal(0)
+
+
+def _uuid(column: Column, value: Any) -> UUID:
+    if isinstance(value, str):
+        try:
+            value = UUID(value)
+        except ValueError:
+            raise _refused(column, "takes a UUID or its text") from None
+    if not isinstance(value, UUID):
+        raise _wrong_type(column, value, "a UUID or its text")
+    if column.cql_type == "timeuuid" and value.version != 1:
+        raise _refused(column, "takes version 1 UUIDs only")
+    return value
+
+
+def _timestamp(column: Column, value: Any) -> datetime:
+    if not isinstance(value, datetime):
+        raise _wrong_type(column, value, "datetime")
+    try:
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise _refused(column, "takes times between the years 1 and 9999 of UTC") from None
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000, fold=0)
+
+
+def _date(column: Column, value: Any) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _wrong_type(column, value, "date")
+    return value
+
+
+def _time(column: Column, value: Any) -> time:
+    if not isinstance(value, time) or value.tzinfo is not None:
+        raise _wrong_type(column, value, "a time without zone")
+    return value
+
+
+def _address(column: Column, value: Any) -> IPv4Address | IPv6Address:
+    if isinstance(value, str):
+        try:
+            value = ip_address(value)
+        except ValueError:
+            raise _refused(column, "takes an IP address or its text") from None
+    if not isinstance(value, IPv4Address | IPv6Address):
+        raise _wrong_type(column, value, "an IP address or its text")
+    return value
+
+
+def _frozen(column: Column, value: Any) -> Any:
+    """Copy a collection into one that cannot change under whoever keeps it, its elements canonical too."""
+    kind, inner = _collection(column.cql_type)
+    if kind == "set" and isinstance(value, set | frozenset):
+        return frozenset(canonical(replace(column, cql_type=inner[0]), element) for element in value)
+    if kind in ("list", "tuple") and isinstance(value, list | tuple):
+        types = inner * len(value) if kind == "list" else inner
+        if len(types) == len(value):
+            pairs = zip(types, value, strict=True)
+            return tuple(canonical(replace(column, cql_type=cql_type), element) for cql_type, element in pairs)
+    raise _wrong_type(column, value, f"a {kind}" if kind != "map" else "no value as a key or in a filter")
+
+
+def _collection(cql_type: str) -> tuple[str, list[str]]:
+    """Return the kind of a collection type and the types of its elements: ``frozen<list<int>>`` is a list of int."""
+    kind, _, rest = cql_type.removeprefix("frozen<").partition("<")
+    inner = rest[: -2 if cql_type.startswith("frozen<") else -1]
+    types, depth = [""], 0
+    for character in inner:
+        depth += {"<": 1, ">": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            types.append("")
+        else:
+            types[-1] += character
+    return kind, [element.strip() for element in types]
+
+
+_INTEGER_BITS = {"int": 31, "bigint": 63, "smallint": 15, "tinyint": 7, "varint": 0}
+_CHECKS: dict[str, Callable[[Column, Any], Any]] = {
+    "text": _text,
+    "ascii": _text,
+    "blob": _blob,
+    "boolean": _boolean,
+    "float": _real,
+    "double": _real,
+    "decimal": _decimal,
+    "uuid": _uuid,
+    "timeuuid": _uuid,
+    "timestamp": _timestamp,
+    "date": _date,
+    "time": _time,
+    "inet": _address,
+    **dict.fromkeys(_INTEGER_BITS, _integer),
+}

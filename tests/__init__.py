@@ -1,0 +1,1 @@
+"""The tests, by how much they need: unit and property nothing, integration and faults a real Cassandra."""

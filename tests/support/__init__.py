@@ -1,0 +1,1 @@
+"""What the tests lean on: a real Cassandra and a proxy that misbehaves on command."""

@@ -1,0 +1,1 @@
+"""Programs that mypy reads as a user's: they hold what the annotations promise."""

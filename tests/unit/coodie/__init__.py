@@ -1,0 +1,1 @@
+"""The mapper: plans without a driver, and the faces on the embedded store."""
