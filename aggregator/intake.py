@@ -65,7 +65,7 @@ class Intake:
     def bind(self, model: type[Any]) -> Binding:
         """Return what a class resolves to now; made anew when its connection or keyspace has changed."""
         connection = connections.connection_name(model)
-        _driver, table = connections.resolve(model)
+        driver, table = connections.resolve(model)
         found = self._bindings.get(model)
         if found is not None and found.table is table and found.connection == connection:
             return found
@@ -74,12 +74,23 @@ class Intake:
                 f"{model.__name__} has counters = {table.counters!r}: exact tables are not built yet in this version; "
                 "nothing was accepted"
             )
+        self._check_timeout(driver, table)
         columns = tuple(column.name for column in table.counter_columns)
         held = self.buffer.table(connection, table, columns)
         self._merge_shape(model, held, table)
         is_aio = any(cls.__module__.startswith("coodie.aio") for cls in model.__mro__)
         self._bindings[model] = Binding(table, held, connection, columns, is_aio)
         return self._bindings[model]
+
+    def _check_timeout(self, driver: Any, table: Table) -> None:
+        """Refuse a flush that would have to end before its own statements may answer."""
+        answer: float | None = getattr(driver, "request_timeout", None)
+        if answer is not None and self.options.flush_timeout <= answer:
+            raise ConfigurationError(
+                f"flush_timeout={self.options.flush_timeout} with a driver whose request_timeout is {answer} s, for "
+                f"{table.full_name}: a flush must be able to wait for what it has sent; a flush_timeout above the "
+                "request_timeout is allowed; nothing was accepted"
+            )
 
     def _merge_shape(self, model: type[Any], held: Held, table: Table) -> None:
         """Let two models of one table merge: same key, columns of either."""

@@ -18,7 +18,7 @@ UPDATE = f"UPDATE {KEYSPACE}.page_hits SET views = views + ? WHERE url = ?"
 
 def measure(quick: bool) -> list[Row]:
     """Return the rows of 100 statements in flight and of as many as by default, on both sides."""
-    rows, rounds = (5_000, 2) if quick else (50_000, 5)
+    rows, rounds = (5_000, 2) if quick else (50_000, 3)
     with keyspace() as (hosts, port):
         return [_row(hosts, port, rows, limit, rounds) for limit in (100, None)]
 

@@ -75,6 +75,7 @@ class FaultyDriver:
     def __init__(self, driver: Driver, choose: Callable[[Statement], Fault]) -> None:
         self.driver = driver
         self.choose = choose
+        self.request_timeout: float | None = getattr(driver, "request_timeout", None)
 
     @property
     def _default_keyspace(self) -> str | None:

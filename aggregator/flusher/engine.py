@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aggregator")
 
+ANSWER_S = 5.0
+"""How long an answer may take where the driver does not say (SQLite: its busy timeout)."""
+
 WINDOW_S = 150.0
 """Half of the time for which ``top()`` remembers a row."""
 
@@ -79,15 +82,14 @@ class Engine:
         """
         began = self.began_at = self._clock()
         self.raised = []
-        grace = min(10.0, timeout / 2)
         total = Tally()
         while True:
-            late = self._one_pass(total, asked, began + timeout - grace)
-            if not late or not total.applied or self._clock() >= began + timeout - grace:
+            late = self._one_pass(total, asked, began, timeout)
+            if not late or self._clock() >= began + timeout / 2:
                 break
         return self._result(total, began)
 
-    def _one_pass(self, total: Tally, asked: bool, send_until: float) -> bool:
+    def _one_pass(self, total: Tally, asked: bool, began: float, timeout: float) -> bool:
         """Flush every table once; return whether rows that had no room before can be placed for another pass."""
         with self.buffer.opened():
             self.buffer.new_rows = 0
@@ -96,7 +98,7 @@ class Engine:
         for connection in dict.fromkeys(held.connection for held in tables):
             ready = [held for held in tables if held.connection == connection and self._may_try(held, asked)]
             if ready:
-                self._flush_connection(connection, ready, total, send_until)
+                self._flush_connection(connection, ready, total, began, timeout)
         return total.applied != applied and any(held.late for held in tables)
 
     def _may_try(self, held: Held, asked: bool) -> bool:
@@ -106,17 +108,21 @@ class Engine:
         waits = (self.tables.get(id(held)), self.connections.get(held.connection))
         return all(wait is None or wait.until <= now for wait in waits)
 
-    def _flush_connection(self, connection: str, tables: list[Held], total: Tally, send_until: float) -> None:
+    def _flush_connection(
+        self, connection: str, tables: list[Held], total: Tally, began: float, timeout: float
+    ) -> None:
+        send_until = began + timeout / 2
         stream = Stream(
             self.buffer,
             [(held, self.delivery(held)) for held in tables],
             self.hot,
             self.options.on_unknown,
             max(self.options.flush_concurrency, 16),
-            lambda: self._clock() >= send_until,
+            lambda: self._clock() >= send_until,  # looked up at each call: the driver's own timeout is known below
         )
         try:
             driver = get_driver(connection)
+            send_until = began + timeout - min(getattr(driver, "request_timeout", None) or ANSWER_S, timeout / 2)
             driver.execute_many(stream.work(), self.options.flush_concurrency, stream.settle)
         except CoodieError as error:
             stream.away = True

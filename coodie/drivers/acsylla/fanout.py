@@ -70,7 +70,7 @@ class Fanout:
 
     async def _send_in_turn(self, worker: int, session: LoopSession) -> None:
         """Send one statement after the other until there are no more."""
-        execute, in_flight, told = session.foreign.execute, self._in_flight, self._told
+        execute, in_flight, told, settle = session.foreign.execute, self._in_flight, self._told, self._settle
         template: Statement | None = None
         bound: Binder
         for index, (statement, values) in self._items:
@@ -87,11 +87,17 @@ class Fanout:
                 await execute(query)
             except Exception as error:
                 told(worker, index, await _outcome(error, statement, session))
+                continue
             except asyncio.CancelledError:
                 self.abandon()
                 raise
-            else:
-                told(worker, index, APPLIED)
+            if self._abandoned:
+                return
+            in_flight[worker] = _NONE
+            try:
+                settle(index, APPLIED)
+            except BaseException as error:
+                self._stop(error)
 
     async def _binder(self, statement: Statement, session: LoopSession) -> Binder:
         """Return the binder of a template; one that cannot be prepared is not tried again in this run."""
@@ -110,9 +116,13 @@ class Fanout:
         self._in_flight[worker] = _NONE
         try:
             self._settle(index, outcome)
-        except BaseException as error:  # of the caller's making: take no more, and raise it where the caller is
-            self._error = self._error or error
-            self._items.close()
+        except BaseException as error:
+            self._stop(error)
+
+    def _stop(self, error: BaseException) -> None:
+        """Take no more work after an error of the caller's making, and keep it for where the caller is."""
+        self._error = self._error or error
+        self._items.close()
 
     def _numbered(self, work: Work) -> Numbered:
         """Yield the work with its numbers; keep what its iterator raises, and end."""

@@ -47,9 +47,9 @@ class Prepared:
         It raises InvalidQueryError for a wrong number of values, RowRejected for a value that cannot be encoded.
         """
         bind, count, writers, text = self._foreign.bind, self._count, self._writers, statement.cql
-        instruct = instructions(statement)
+        policy, consistency, rest = _policy(statement), _consistency_of(statement), _rest(statement)
 
-        def bound(values: tuple[Any, ...]) -> Any:
+        def bound(values: tuple[Any, ...]) -> Any:  # written out: the hot loop of a flush
             if len(values) != count:
                 raise InvalidQueryError(
                     f"{text!r} takes {count} values and {len(values)} were given; nothing was sent."
@@ -58,30 +58,44 @@ class Prepared:
                 query = bind(_written(values, writers) if writers else values)
             except Exception as error:  # the encoders raise TypeError, ValueError, OverflowError, CassException, ...
                 raise _refused(values, text, error) from error
-            return instruct(query)
+            query.set_retry_policy(policy)
+            if consistency is not None:
+                query.set_consistency(consistency)
+            return query if rest is None else rest(query)
 
         return bound
 
 
-def instructions(statement: Statement) -> Callable[[Any], Any]:
-    """Return the function that gives acsylla statements the policy, consistency, timeout, page size of a template."""
-    idempotent, fetch_size = statement.idempotent, statement.fetch_size
-    consistency = _consistency_of(statement)
-    # acsylla counts milliseconds, and takes 0 for "wait for ever"
-    timeout = None if statement.timeout is None else max(statement.timeout, 0.001)
+def plain_query(statement: Statement) -> Any:
+    """Return the acsylla statement for a text that takes no values, with policy, consistency, timeout and page size."""
+    query, consistency, rest = create_statement(statement.cql), _consistency_of(statement), _rest(statement)
+    query.set_retry_policy(_policy(statement))
+    if consistency is not None:
+        query.set_consistency(consistency)
+    return query if rest is None else rest(query)
 
-    def instruct(query: Any) -> Any:
-        query.set_retry_policy("default" if idempotent else "fallthrough")
-        query.set_is_idempotent(idempotent)
-        if consistency is not None:
-            query.set_consistency(consistency)
+
+def _policy(statement: Statement) -> str:
+    """Return the name of the retry policy: whatever may not be sent twice is never re-sent."""
+    return "default" if statement.idempotent else "fallthrough"
+
+
+def _rest(statement: Statement) -> Callable[[Any], Any] | None:
+    """Return what sets the options that counter updates of a flush do not have, or None where there are none to set."""
+    idempotent, timeout, fetch_size = statement.idempotent, statement.timeout, statement.fetch_size
+    if not idempotent and timeout is None and fetch_size is None:
+        return None
+
+    def rest(query: Any) -> Any:
+        if idempotent:
+            query.set_is_idempotent(True)
         if timeout is not None:
-            query.set_timeout(timeout)
+            query.set_timeout(max(timeout, 0.001))  # acsylla counts milliseconds, and takes 0 for "wait for ever"
         if fetch_size is not None:
             query.set_page_size(fetch_size)
         return query
 
-    return instruct
+    return rest
 
 
 def _written(values: tuple[Any, ...], writers: Writers) -> list[Any]:
@@ -111,7 +125,7 @@ class PreparedStatements:
     async def query(self, statement: Statement) -> Any:
         """Return the acsylla statement to send: bound, or plain text where there is nothing to bind."""
         if is_plain(statement):
-            return instructions(statement)(create_statement(statement.cql))
+            return plain_query(statement)
         return (await self.get(statement)).binder(statement)(statement.values)
 
     async def get(self, statement: Statement) -> Prepared:

@@ -42,7 +42,7 @@ class Node:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def start(self, seconds: float = 90) -> None:
+    def start(self, seconds: float = 150) -> None:
         """Start the process and return when the node answers CQL; its stored data, if any, is taken up again."""
         assert self.pid is None, f"{self.address} runs already"
         settings.write(self.place)
@@ -102,7 +102,7 @@ class Node:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def restart(self, seconds: float = 90) -> None:
+    def restart(self, seconds: float = 150) -> None:
         """Crash the node where it runs, then start it on the same data: a crash and its recovery."""
         self.kill()
         self.start(seconds)

@@ -280,3 +280,12 @@ def test_a_forked_child_starts_empty_and_counts_its_own(tmp_path: Path) -> None:
     done = run(forked, tmp_path / "hits.db", "-W", "ignore::DeprecationWarning")
     assert done.returncode == 0, done.stderr
     assert views_in(tmp_path / "hits.db") == 3 + 1 + 10 + 10
+
+
+def test_a_flush_shorter_than_an_answer_is_refused_at_first_use(store: Store) -> None:
+    store.driver.request_timeout = 30.0
+    with quiet(), pytest.raises(ConfigurationError, match=r"flush_timeout=20.0 .* request_timeout is 30.0 s"):
+        PageHits(url="/").increment(views=1)
+    with quiet(flush_timeout=31):
+        PageHits(url="/").increment(views=1)
+    assert store.stored() == {"/": {"views": 1}}
