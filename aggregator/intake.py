@@ -76,8 +76,9 @@ class Intake:
             )
         self._check_timeout(driver, table)
         columns = tuple(column.name for column in table.counter_columns)
-        held = self.buffer.table(connection, table, columns)
-        self._merge_shape(model, held, table)
+        with self.buffer.lock:
+            held = self.buffer.table(connection, table, columns)
+            self._merge_shape(model, held, table)
         is_aio = any(cls.__module__.startswith("coodie.aio") for cls in model.__mro__)
         self._bindings[model] = Binding(table, held, connection, columns, is_aio)
         return self._bindings[model]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aggregator.core.buffer import Added
 from aggregator.exceptions import BufferFull
 from aggregator.intake import overflow
-from coodie.drivers.registry import get_driver
+from coodie.connections import driver_of
 from coodie.exceptions import CoodieError, MaybeApplied
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Waiting:
     def write_through(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Any:
         """Write one row now, on the face of its document."""
         statement = self._begin(binding, key, deltas)
-        driver = get_driver(binding.connection)
+        driver = driver_of(binding.connection)
         if binding.is_aio:
             return held_task(self._write_aio(driver, statement, binding, key, deltas))
         try:

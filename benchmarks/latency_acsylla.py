@@ -11,4 +11,4 @@ from benchmarks.support.server import keyspace
 def measure(quick: bool) -> list[Row]:
     """Return the rows of both writers."""
     with keyspace() as (hosts, port), opened(hosts, port) as aggregator:
-        return rows_of(aggregator, "latency_acsylla", "acsylla", 10_000 if quick else 100_000, 1)
+        return rows_of(aggregator, "latency_acsylla", "acsylla", 5_000 if quick else 30_000, 1)

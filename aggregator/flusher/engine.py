@@ -18,7 +18,7 @@ from aggregator.core.records import FlushResult
 from aggregator.core.settlement import Tally
 from aggregator.delivery.native import NativeDelivery
 from aggregator.flusher.stream import MOST_ERRORS, Stream
-from coodie.drivers.registry import get_driver
+from coodie.connections import driver_of
 from coodie.exceptions import CoodieError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Engine:
             lambda: self._clock() >= send_until,  # looked up at each call: the driver's own timeout is known below
         )
         try:
-            driver = get_driver(connection)
+            driver = driver_of(connection)
             send_until = began + timeout - min(getattr(driver, "request_timeout", None) or ANSWER_S, timeout / 2)
             driver.execute_many(stream.work(), self.options.flush_concurrency, stream.settle)
         except CoodieError as error:
