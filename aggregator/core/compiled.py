@@ -11,6 +11,7 @@ Rules that live here:
   line and no lock is needed. This is a fact of CPython 3.11 to 3.14, nobody's promise: :func:`is_call_free` reads the
   bytecode of each generated method, and :func:`lock_free_here` asks for the GIL; where either says no, the same
   line stands under the buffer's lock.
+* One column by 1 is the first thing a method looks for, column by column; other increments pass a general road below.
 * Everything unusual (a new row, no delta at all, a large or odd one, an open request scope) leaves by one door,
   ``missed(document, deltas, stored, others)``: the deltas in column order, how many of the columns are stored already,
   and the deltas of unknown names.
@@ -36,22 +37,38 @@ _HEAD = """
 def make(_slots, _totals, _calls, _scopes, _one, _absent, _checked, _missed, _done, _lock):
     {unpack} = _totals
     def {method}(_self, *, {parameters}, **_others):
-        if _others or _scopes or {nothing}:
+"""
+_FAST = """\
+        if {name} is _one and {rest}not _others and not _scopes:
+            _key = {key}
+            try:
+                {store}
+                {calls}
+                return _done
+            except (KeyError, ValueError, TypeError):
+                _key = None  # answered below: an error raised in here would drag this one along
             return _missed(_self, {given}, 0, _others)
-        _stored = 0
-        try:
 """
 _CHECK = """\
             if {name} is not _one and {name} is not _absent:
                 {name} = _checked({name})
 """
+_STORE = """\
+            if {name} is not _absent:
+                {store}
+                _stored = {count}
+"""
 _BODY = """\
-            _key = {key}
-{stores}
-            {calls}
+        if _others or _scopes or {nothing}:
+            return _missed(_self, {given}, 0, _others)
+        _stored = 0
+        try:
+{checks}            _key = {key}
+{stores}            {calls}
+            return _done
         except (KeyError, ValueError, TypeError):
-            return _missed(_self, {given}, _stored, _others)
-        return _done
+            _key = None
+        return _missed(_self, {given}, _stored, _others)
     return {method}
 """
 
@@ -90,27 +107,24 @@ def _last(names: Sequence[str], wanted: str) -> int:
 def source(method: str, keys: Sequence[str], columns: Sequence[str], *, locked: bool) -> str:
     """Return the source of the factory of one method; see the module's rules."""
     operator = {"increment": "+=", "decrement": "-="}[method]
-    key = f"_self.{keys[0]}" if len(keys) == 1 else "(" + ", ".join(f"_self.{name}" for name in keys) + ")"
-    stores = []
+    parts = {
+        "method": method,
+        "key": f"_self.{keys[0]}" if len(keys) == 1 else "(" + ", ".join(f"_self.{name}" for name in keys) + ")",
+        "given": "(" + ", ".join(columns) + ",)",
+        "calls": _guarded("_calls[0] += 1", locked),
+        "unpack": "".join(f"_total_{position}, " for position in range(len(columns))),
+        "parameters": ", ".join(f"{name}=_absent" for name in columns),
+        "nothing": " and ".join(f"{name} is _absent" for name in columns),
+        "checks": "".join(_CHECK.format(name=name) for name in columns),
+        "stores": "",
+    }
+    fast = ""
     for position, name in enumerate(columns):
-        line = f"_total_{position}[_slots[_key]] {operator} {name}"
-        stores += [f"            if {name} is not _absent:", f"                {_guarded(line, locked)}"]
-        if position < len(columns) - 1:
-            stores += [f"                _stored = {position + 1}"]
-    given = "(" + ", ".join(columns) + ",)"
-    return (
-        _HEAD.format(
-            unpack="".join(f"_total_{position}, " for position in range(len(columns))),
-            method=method,
-            parameters=", ".join(f"{name}=_absent" for name in columns),
-            given=given,
-            nothing=" and ".join(f"{name} is _absent" for name in columns),
-        )
-        + "".join(_CHECK.format(name=name) for name in columns)
-        + _BODY.format(
-            method=method, key=key, stores="\n".join(stores), given=given, calls=_guarded("_calls[0] += _one", locked)
-        )
-    )
+        line = f"_total_{position}[_slots[_key]] {operator} "
+        rest = "".join(f"{other} is _absent and " for other in columns if other != name)
+        fast += _FAST.format(**parts, name=name, rest=rest, store=_guarded(line + "1", locked))
+        parts["stores"] += _STORE.format(name=name, store=_guarded(line + name, locked), count=position + 1)
+    return _HEAD.format(**parts) + fast + _BODY.format(**parts)
 
 
 def _guarded(line: str, locked: bool) -> str:

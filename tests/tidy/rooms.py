@@ -86,7 +86,10 @@ WIDER = {
     ("coodie.run", "coodie.statement"): "it carries Statement and Rows",
     ("coodie.connections", "coodie.counters"): "a change of the registry makes the sink forget its tables",
     ("coodie.connections", "coodie.schema"): "resolve() qualifies the Table by its keyspace",
-    ("aggregator.flusher", "coodie.connections"): "a batch goes to the driver registered under the row's connection name",
+    (
+        "aggregator.flusher",
+        "coodie.connections",
+    ): "a batch goes to the driver registered under the row's connection name",
     ("aggregator.flusher", "coodie.statement"): "Fate and Outcome are what it settles",
     ("aggregator.integrations", "aggregator.lifecycle"): "the started aggregator that a middleware is not given",
     ("aggregator.cli", "aggregator.core"): "the report prints the records that Aggregator hands out",
