@@ -13,13 +13,15 @@ from benchmarks.support.row import Row, ratio_row
 from benchmarks.support.server import KEYSPACE, keyspace
 from benchmarks.support.timing import seconds_of, take_turns
 
+WARM_UP = 200_000
 UPDATE = f"UPDATE {KEYSPACE}.page_hits SET views = views + ? WHERE url = ?"
 
 
 def measure(quick: bool) -> list[Row]:
     """Return the rows of 100 statements in flight and of as many as by default, on both sides."""
-    rows, rounds = (5_000, 2) if quick else (50_000, 3)
+    rows, rounds = (5_000, 2) if quick else (50_000, 4)
     with keyspace() as (hosts, port):
+        _warm_up(hosts, port, 5_000 if quick else WARM_UP)
         return [_row(hosts, port, rows, limit, rounds) for limit in (100, None)]
 
 
@@ -41,6 +43,14 @@ def _row(hosts: list[str], port: int, rows: int, limit: int | None, rounds: int)
     against = f"hand-written loop over a prepared statement ({rate(rows, turns.peer)})"
     name = "acsylla.default" if limit is None else "acsylla.100"
     return ratio_row(name, question, against, turns.rates.median, turns.rates.spread, least=0.95)
+
+
+def _warm_up(hosts: list[str], port: int, writes: int) -> None:
+    """Let a server that was just started compile its way to its usual speed."""
+    with opened(hosts, port), asyncio.Runner() as runner:
+        session, prepared = runner.run(_peer(hosts, port))
+        runner.run(_loop(session, prepared, [(1, url(number)) for number in range(writes)], 100))
+        runner.run(session.close())
 
 
 @contextmanager

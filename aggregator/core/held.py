@@ -106,16 +106,18 @@ class Held:
         """Put what a chunk has pending in flight; None where it has nothing."""
         taken = self.totals.take(start)
         if taken is not None:
-            for name, total in taken.sums.items():
+            for name, total in taken.sums().items():
                 self.units[name].in_flight += total
         return taken
 
-    def settle_applied(self, taken: Taken) -> None:
-        """Account a chunk all of whose rows were applied."""
-        for name, total in taken.sums.items():
+    def settle_applied(self, taken: Taken) -> int:
+        """Account a chunk all of whose rows were applied; return its units."""
+        sums = taken.sums()
+        for name, total in sums.items():
             self.units[name].in_flight -= total
             self.units[name].applied += total
         self.totals.settle_all(taken)
+        return sum(sums.values())
 
     def begin_direct(self, deltas: Mapping[str, int]) -> None:
         """Account deltas that are written through, beside the rows."""

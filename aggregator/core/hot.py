@@ -10,8 +10,12 @@ row that went cold is forgotten after two of them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import compress, islice
 from typing import Any
+
+MOST_OF_A_CHUNK = 256
+"""Rows of one chunk that are looked at: where more are about as hot as its hottest, none of them stands out."""
 
 
 class HotRows:
@@ -22,6 +26,13 @@ class HotRows:
         self._now: dict[Any, int] = {}
         self._before: dict[Any, int] = {}
         self._floor = 0
+
+    def feed_chunk(self, owner: Any, keys: Sequence[Any], gains: Sequence[Sequence[int]]) -> None:
+        """Add the rows of a chunk under ``(owner, key)``: those near its hottest; cold ones cost next to nothing."""
+        heat = max(gains, key=max)
+        least = max(heat) >> 4
+        hottest = compress(zip(keys, heat, strict=True), map(least.__lt__, heat))
+        self.feed(((owner, key), gain) for key, gain in islice(hottest, MOST_OF_A_CHUNK))
 
     def feed(self, rows: Iterable[tuple[Any, int]]) -> None:
         """Add the gain of each row."""

@@ -99,8 +99,8 @@ class HotKey(msgspec.Struct, frozen=True, kw_only=True):
     """
     One of the hottest rows of the last minutes.
 
-    ``increments`` is estimated from units: the largest gain of any column of the row, which is the number of calls
-    where each adds one.
+    ``increments`` is estimated from units: what the row gained in the counter that grows fastest around it, which is
+    the number of calls where each adds one to it.
     """
 
     table: str

@@ -51,7 +51,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Failure:
-    """A row of a chunk that was not applied: where it stands in ``Taken.rows``, what became of it and why."""
+    """A row of a chunk that was not applied: its position in what was taken, what became of it and why."""
 
     position: int
     fate: RowFate
@@ -60,16 +60,14 @@ class Failure:
 
 def settle(held: Held, taken: Taken, failures: list[Failure], on_unknown: str, now: datetime, tally: Tally) -> None:
     """Account a chunk whose rows were all told a fate; rows without a failure were applied."""
-    tally.rows += len(taken.rows)
+    tally.rows += len(taken)
     if not failures:
-        held.settle_applied(taken)
-        tally.applied += sum(taken.sums.values())
+        tally.applied += held.settle_applied(taken)
         return
     failed = {failure.position: failure for failure in failures}
-    names = tuple(taken.copies)
     keep_pending: set[int] = set()
-    for position, (offset, key, gains) in enumerate(taken.rows):
-        deltas = {name: gain for name, gain in zip(names, gains, strict=True) if gain}
+    for position, (offset, key) in enumerate(zip(taken.offsets, taken.keys, strict=True)):
+        deltas = taken.deltas(position)
         for name, delta in deltas.items():
             held.units[name].in_flight -= delta
         failure = failed.get(position)

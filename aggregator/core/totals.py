@@ -16,9 +16,11 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from itertools import compress
+from operator import sub
 from typing import Any, TypeAlias
 
 CHUNK = 4096
@@ -57,21 +59,28 @@ class ColumnTotals:
 @dataclass(slots=True)
 class Taken:
     """
-    What one chunk of rows gained since its watermark: in flight until every row of it is told a fate.
+    What the rows of one chunk gained since their watermark: in flight until each is told a fate.
 
-    ``rows`` are ``(offset in the chunk, key, {column: delta})``; ``left`` counts those not yet told.
+    Column by column, in lists that run side by side: ``offsets`` in the chunk, ``keys``, and the gains of each counter.
     """
 
     totals: Totals
     start: int
     copies: dict[str, memoryview[int]]
-    rows: list[tuple[int, Key, tuple[int, ...]]]
-    sums: dict[str, int]
-    left: int = 0
-    first_index: int = 0
-    sent: int = 0
-    told: bytearray = field(default_factory=bytearray)  # by position: 1 once its fate is known
-    failures: list[Any] = field(default_factory=list)
+    offsets: Sequence[int]
+    keys: list[Key]
+    gains: dict[str, list[int]]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sums(self) -> dict[str, int]:
+        """Return the units in flight, by column."""
+        return {name: sum(gains) for name, gains in self.gains.items()}
+
+    def deltas(self, position: int) -> dict[str, int]:
+        """Return what one row gained, without the columns that gained nothing."""
+        return {name: gains[position] for name, gains in self.gains.items() if gains[position]}
 
 
 class Totals:
@@ -183,7 +192,7 @@ class Totals:
         """Count rows with something pending, stopping at ``enough``."""
         count = 0
         for start in self.dirty_chunks():
-            count += len(self._gains(start, self._copies(start)))
+            count += len(self._gained(start, self._copies(start)))
             if count >= enough:
                 break
         return count
@@ -196,11 +205,7 @@ class Totals:
             return None
         if not self._is_dirty(start):
             return None
-        copies = self._copies(start)
-        rows = self._gains(start, copies)
-        names = tuple(self.columns)
-        sums = {name: sum(row[2][position] for row in rows) for position, name in enumerate(names)}
-        taken = Taken(self, start, copies, rows, sums, left=len(rows), told=bytearray(len(rows)))
+        taken = self._gained(start, self._copies(start))
         self.in_flight[start] = taken
         return taken
 
@@ -208,21 +213,22 @@ class Totals:
         end = start + CHUNK
         return {name: memoryview(bytearray(c.total[start:end])).cast("q") for name, c in self.columns.items()}
 
-    def _gains(self, start: int, copies: Mapping[str, memoryview[int]]) -> list[tuple[int, Key, tuple[int, ...]]]:
-        """Return ``(offset, key, delta per column)`` of each row of a chunk that gained something."""
+    def _gained(self, start: int, copies: dict[str, memoryview[int]]) -> Taken:
+        """Return what each row of a chunk gained; list by list, in C: a flush passes every dirty row through it."""
         keys = self.keys[start : start + CHUNK]
-        per_column = []
+        gains: dict[str, list[int]] = {}
         for name, copy in copies.items():
             settled = self.columns[name].settled[start : start + CHUNK].tolist()
-            gains = [now - then for now, then in zip(copy.tolist(), settled, strict=True)]
-            if max(gains) > INT64_MAX or min(gains) < INT64_MIN:
-                gains = self._clamped(copy, settled, gains)
-            per_column.append(gains)
-        offsets = range(len(keys))
-        if len(per_column) == 1:
-            return [(at, key, (delta,)) for at, key, delta in zip(offsets, keys, per_column[0], strict=False) if delta]
-        together = zip(offsets, keys, zip(*per_column, strict=True), strict=False)
-        return [row for row in together if any(row[2])]
+            gained = list(map(sub, copy.tolist(), settled))
+            if max(gained) > INT64_MAX or min(gained) < INT64_MIN:
+                gained = self._clamped(copy, settled, gained)
+            gains[name] = gained[: len(keys)]
+        chosen = list(map(any, zip(*gains.values(), strict=True)))
+        if all(chosen):
+            return Taken(self, start, copies, range(len(keys)), keys, gains)
+        dirty = {name: list(compress(gained, chosen)) for name, gained in gains.items()}
+        offsets = list(compress(range(len(keys)), chosen))
+        return Taken(self, start, copies, offsets, list(compress(keys, chosen)), dirty)
 
     def _clamped(self, copy: memoryview[int], settled: list[int], gains: list[int]) -> list[int]:
         """Take no more than 64 bits of a row at a time; the rest stays pending, and goes with the next flush."""
@@ -241,7 +247,7 @@ class Totals:
 
     def settle_rows(self, taken: Taken, keep_pending: set[int]) -> None:
         """Move the watermark of the taken rows, but for those at the offsets that stay pending."""
-        for offset, _key, _deltas in taken.rows:
+        for offset in taken.offsets:
             if offset not in keep_pending:
                 for name, copy in taken.copies.items():
                     self.columns[name].settled[taken.start + offset] = copy[offset]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -44,11 +45,23 @@ class NativeDelivery:
         return self.template(columns).with_values((*(deltas[name] for name in columns), *key))
 
     def work(self, taken: Taken) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
-        """Yield (template, values) for each row taken, in the order of ``taken.rows``."""
-        names = tuple(taken.copies)
+        """Return (template, values) for each row taken, in their order."""
+        gained = tuple(name for name, gains in taken.gains.items() if any(gains))
+        if all(all(taken.gains[name]) for name in gained):
+            return self._alike(taken, gained)
+        return self._one_by_one(taken)
+
+    def _alike(self, taken: Taken, columns: tuple[str, ...]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+        """Return the work where every row gained in the same columns: put together in C, as a large flush needs it."""
+        keys = [taken.keys] if len(self.table.primary_key) == 1 else list(zip(*taken.keys, strict=True))
+        gains = (taken.gains[name] for name in self.ordered(columns))
+        return zip(repeat(self.template(columns)), zip(*gains, *keys, strict=True), strict=False)
+
+    def _one_by_one(self, taken: Taken) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+        names = tuple(taken.gains)
         single = len(self.table.primary_key) == 1
         known: dict[tuple[bool, ...], tuple[Statement, Any]] = {}
-        for _offset, key, gains in taken.rows:
+        for key, gains in zip(taken.keys, zip(*taken.gains.values(), strict=True), strict=True):
             mask = tuple(map(bool, gains))
             found = known.get(mask)
             if found is None:
@@ -59,7 +72,6 @@ class NativeDelivery:
     def _plan(self, names: tuple[str, ...], mask: tuple[bool, ...]) -> tuple[Statement, Any]:
         """Return the template of the columns that gained, and what picks their gains in the template's order."""
         columns = tuple(name for name, gained in zip(names, mask, strict=True) if gained)
-        template = self.template(columns)
         positions = [names.index(name) for name in self.ordered(columns)]
         picked = slice(positions[0], positions[0] + 1) if len(positions) == 1 else None
-        return template, itemgetter(picked) if picked else itemgetter(*positions)
+        return self.template(columns), itemgetter(picked) if picked else itemgetter(*positions)

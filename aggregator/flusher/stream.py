@@ -11,8 +11,12 @@ Rules that live here:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, islice
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.settlement import Failure, RowFate, Tally, settle
@@ -34,6 +38,28 @@ FATES = {
 
 SILENT = "the driver told no outcome"
 MOST_ERRORS = 10
+
+
+SLICE = 64
+"""Rows handed to the driver between two looks at whether to go on."""
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A chunk on its way: what was taken, how much of it the driver has, and what it told."""
+
+    held: Held
+    taken: Taken
+    first: int  # the index of its first statement
+    left: int  # rows not told a fate
+    told: bytearray  # by position: 1 once its fate is known
+    failures: list[Failure] = field(default_factory=list)
+    handed: int = 0
+    handing: Iterator[Any] = field(default_factory=lambda: iter(()))
+
+    def sent(self) -> int:
+        """Return how many rows the driver has asked for."""
+        return self.handed - length_hint(self.handing)
 
 
 class Stream:
@@ -60,64 +86,80 @@ class Stream:
         self._most_failures = failures_in_a_row
         self._is_late = is_late
         self._failures = 0  # in a row
-        self._owners: list[tuple[Held, Taken]] = []  # by index of the statement
+        self._count = 0  # statements the driver has asked for, up to the chunk it is in
+        self._firsts: list[int] = []  # of each flight, the index of its first statement
+        self._flights: list[Flight | None] = []  # None once it is settled: a large flush must not hold all its rows
 
     def work(self) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
-        """Yield what is to be written, taking it chunk by chunk."""
+        """Return an iterator over what is to be written, taken chunk by chunk as it is asked for."""
+        return chain.from_iterable(self._slices())
+
+    def _slices(self) -> Iterator[Iterator[tuple[Statement, tuple[Any, ...]]]]:
+        # Rows leave by the slice, through iterators made in C: what is done for each row here is done for all of them.
         for held, delivery in self._tables:
             for start in range(0, len(held.totals.keys), CHUNK):
                 if self._must_stop(held):
                     break
-                taken = self._take(held, start)
-                if taken is not None:
-                    yield from self._chunk(held, taken, delivery)
+                flight = self._take(held, start)
+                if flight is not None:
+                    yield from self._chunk(flight, delivery)
 
     def _must_stop(self, held: Held) -> bool:
         return self.broken or id(held) in self.suspended or self._is_late()
 
-    def _take(self, held: Held, start: int) -> Taken | None:
+    def _take(self, held: Held, start: int) -> Flight | None:
         with self._buffer.lock:
             taken = held.take(start)
-        if taken is not None:
-            taken.first_index = len(self._owners)
-        return taken
+        if taken is None:
+            return None
+        flight = Flight(held, taken, self._count, len(taken), bytearray(len(taken)))
+        self._firsts.append(self._count)
+        self._flights.append(flight)
+        return flight
 
-    def _chunk(self, held: Held, taken: Taken, delivery: NativeDelivery) -> Iterator[tuple[Statement, Any]]:
-        owner = (held, taken)
-        for position, item in enumerate(delivery.work(taken)):
-            # Looked at now and then: a clock call a row would cost as much as the row.
-            if (position % 64 == 0 or self._failures) and self._must_stop(held):
-                break
-            self._owners.append(owner)
-            taken.sent = position + 1
-            yield item
+    def _chunk(self, flight: Flight, delivery: NativeDelivery) -> Iterator[Iterator[tuple[Statement, Any]]]:
+        work = delivery.work(flight.taken)
+        while not self._must_stop(flight.held) and (items := list(islice(work, 1 if self._failures else SLICE))):
+            flight.handing = iter(items)
+            flight.handed += len(items)
+            yield flight.handing
+        self._count = flight.first + flight.sent()
 
-    def settle(self, index: int, outcome: Outcome) -> None:
-        """Take the fate of a statement; never called by two threads at once."""
-        held, taken = self._owners[index]
-        position = index - taken.first_index
+    def settle(self, index: int, outcome: Outcome, count: int = 1) -> None:
+        """Take the fate of ``count`` statements in a row; never called by two threads at once."""
+        while count:
+            at = bisect_right(self._firsts, index) - 1
+            some = min(count, self._firsts[at + 1] - index) if at + 1 < len(self._firsts) else count
+            self._settle(at, index - self._firsts[at], some, outcome)
+            index, count = index + some, count - some
+
+    def _settle(self, at: int, position: int, count: int, outcome: Outcome) -> None:
+        flight = self._flights[at]
+        if flight is None:
+            raise AssertionError("the driver told the fate of a statement twice")
         if outcome.fate is Fate.APPLIED:
             self._failures = 0
         else:
-            self._fail(held, taken, position, outcome)
-        self.tally.statements += 1
-        taken.told[position] = 1
-        taken.left -= 1
-        if not taken.left:
-            self._finish(held, taken)
+            for each in range(position, position + count):
+                self._fail(flight, each, outcome)
+        self.tally.statements += count
+        flight.told[position : position + count] = b"\1" * count
+        flight.left -= count
+        if not flight.left:
+            self._finish(at, flight)
 
-    def _fail(self, held: Held, taken: Taken, position: int, outcome: Outcome) -> None:
+    def _fail(self, flight: Flight, position: int, outcome: Outcome) -> None:
         reason = f"{type(outcome.error).__name__}: {outcome.error}"
         self.note(outcome.error, reason)
         fate = FATES[outcome.fate]
         if isinstance(outcome.error, TableRejected):
-            self.suspended[id(held)] = reason
+            self.suspended[id(flight.held)] = reason
             fate = RowFate.NOT_APPLIED
         elif fate is not RowFate.REJECTED:
             self._failures += 1
             self.away = True
             self.broken = self.broken or self._failures >= self._most_failures
-        taken.failures.append(Failure(position, fate, reason))
+        flight.failures.append(Failure(position, fate, reason))
 
     def note(self, error: Exception | None, reason: str) -> None:
         """Remember a failure, for the result and for the ``on_error`` callback."""
@@ -125,20 +167,23 @@ class Stream:
         if error is not None and len(self.raised) < MOST_ERRORS:
             self.raised.append(error)
 
-    def _finish(self, held: Held, taken: Taken) -> None:
+    def _finish(self, at: int, flight: Flight) -> None:
+        held, taken = flight.held, flight.taken
+        self._flights[at] = None
         with self._buffer.lock:
-            settle(held, taken, taken.failures, self._on_unknown, datetime.now(UTC), self.tally)
-            self._hot.feed(((id(held), key), max(map(abs, gains))) for _offset, key, gains in taken.rows)
+            settle(held, taken, flight.failures, self._on_unknown, datetime.now(UTC), self.tally)
+            self._hot.feed_chunk(id(held), taken.keys, list(taken.gains.values()))
 
     def close(self) -> None:
         """Give every row that was taken and not told a fate the one it has; call it once the driver has returned."""
-        for held, _delivery in self._tables:
-            for taken in list(held.totals.in_flight.values()):
-                for position, told in enumerate(taken.told):
-                    if position >= taken.sent:
-                        taken.failures.append(Failure(position, RowFate.NOT_APPLIED))
-                    elif not told:
+        for at, flight in enumerate(self._flights):
+            if flight is not None:
+                sent = flight.sent()
+                for position in range(sent, len(flight.taken)):
+                    flight.failures.append(Failure(position, RowFate.NOT_APPLIED))
+                for position, told in enumerate(flight.told[:sent]):
+                    if not told:
                         # It was handed to the driver: it may have been sent, and must not be sent again blindly.
                         self.note(None, SILENT)
-                        taken.failures.append(Failure(position, RowFate.UNKNOWN, SILENT))
-                self._finish(held, taken)
+                        flight.failures.append(Failure(position, RowFate.UNKNOWN, SILENT))
+                self._finish(at, flight)

@@ -7,8 +7,9 @@ Rules that live here:
   disturbance of the machine meets both.
 * Work of one thread that waits for nothing is timed by the processor's clock of that thread; threads and databases by
   the clock on the wall.
-* ``median`` compares the middle blocks of both sides. ``best`` compares the fastest, where blocks are long and can only
-  be disturbed to be slower (threads). The spread is the range of the inner half of the ratios of the single rounds.
+* ``median`` is the middle of the rounds' ratios: what drifts (a server that warms up) meets both sides of a round.
+  ``best`` compares the fastest blocks, where blocks are long and can only be disturbed to be slower (threads). The
+  spread is the range of the inner half of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ class Turns:
 
     @property
     def median(self) -> float:
-        """Return our middle block over the peer's."""
-        return statistics.median(self.ours) / statistics.median(self.peer)
+        """Return the middle of the rounds' ratios."""
+        return statistics.median(self.ratios)
 
     @property
     def spread(self) -> str:
         """Return where the inner half of the rounds' ratios lies."""
-        return inner_half([a / b for a, b in zip(self.ours, self.peer, strict=True)])
+        return inner_half(self.ratios)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Return our block over the peer's, round by round."""
+        return [a / b for a, b in zip(self.ours, self.peer, strict=True)]
 
     @property
     def rates(self) -> Turns:

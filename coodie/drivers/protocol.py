@@ -11,7 +11,7 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
 
 from coodie.statement import Outcome, Rows, Statement
@@ -19,8 +19,12 @@ from coodie.statement import Outcome, Rows, Statement
 Work: TypeAlias = Iterable[tuple[Statement, tuple[Any, ...]]]
 """A stream of (template, values): templates of one shape are one object, so a driver may compare them with ``is``."""
 
-Settle: TypeAlias = Callable[[int, Outcome], None]
-"""Called as ``settle(index, outcome)`` exactly once for each item taken from the work, index counting from 0."""
+
+class Settle(Protocol):
+    """Is told the fate of each item taken from the work exactly once, index counting from 0."""
+
+    def __call__(self, index: int, outcome: Outcome, count: int = 1) -> None:
+        """Take the fate of ``count`` items in a row, the first at ``index``; a driver may leave ``count`` out."""
 
 
 class Driver(Protocol):

@@ -50,9 +50,10 @@ def write(driver: SQLiteDriver, work: Iterable[tuple[Statement, tuple[Any, ...]]
     """Write a stream of statements and return their outcomes in order, each told exactly once."""
     told: dict[int, Outcome] = {}
 
-    def settle(index: int, outcome: Outcome) -> None:
-        assert index not in told
-        told[index] = outcome
+    def settle(index: int, outcome: Outcome, count: int = 1) -> None:
+        for each in range(index, index + count):
+            assert each not in told
+            told[each] = outcome
 
     driver.execute_many(work, 16, settle)
     assert sorted(told) == list(range(len(told)))

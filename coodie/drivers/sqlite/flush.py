@@ -95,7 +95,7 @@ class Flush:
 
     def one(self, statement: Statement) -> Outcome:
         """Write one counter update and return its fate."""
-        return self._written([Group(statement, [0], [statement.values])], statement.timeout)
+        return self._written([Group(statement, [(0, 1)], [statement.values])], statement.timeout)
 
     def forget_writer(self) -> None:
         """Remove this writer's number from the file, as far as that is possible."""
@@ -115,8 +115,8 @@ class Flush:
                     self._settle(part, settle)
                 return
         for group in chunk:
-            for index in group.indices:
-                settle(index, outcome)
+            for start, count in group.runs:
+                settle(start, outcome, count)
 
     def _written(self, chunk: Sequence[Group], timeout: float | None = None) -> Outcome:
         """Write a chunk as one transaction and return the fate of all of it."""

@@ -10,22 +10,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from coodie.statement import CounterUpdate, Statement
+
+Run: TypeAlias = tuple[int, int]
+"""Items in a row of the work: the index of the first, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows of one template, and their indices in the work."""
+    """Rows of one template, and where they stand in the work, run by run."""
 
     template: Statement
-    indices: list[int]
+    runs: list[Run]
     rows: list[tuple[Any, ...]]
 
-    def part(self, which: slice) -> Group:
-        """Return some of its rows."""
-        return Group(self.template, self.indices[which], self.rows[which])
+    def halves(self) -> list[Group]:
+        """Return its first and second half; itself where there is one row."""
+        middle = len(self.rows) // 2
+        if not middle:
+            return [self]
+        first, second = cut(self.runs, middle)
+        return [Group(self.template, first, self.rows[:middle]), Group(self.template, second, self.rows[middle:])]
+
+
+def cut(runs: Sequence[Run], size: int) -> tuple[list[Run], list[Run]]:
+    """Return runs as two: those of the first ``size`` items, and the rest."""
+    first: list[Run] = []
+    second: list[Run] = []
+    for start, count in runs:
+        here = max(0, min(count, size))
+        size -= here
+        if here:
+            first.append((start, here))
+        if count - here:
+            second.append((start + here, count - here))
+    return first, second
 
 
 class Taking:
@@ -33,22 +56,24 @@ class Taking:
 
     def __init__(self, start: int) -> None:
         self.groups: list[Group] = []
-        self._start = start
+        self._next = start
         self._open: dict[int, Group] = {}
 
     def take(self, items: Iterable[tuple[Statement, tuple[Any, ...]]]) -> None:
-        """Take items in their order."""
-        current: Statement | None = None
-        for index, (template, values) in enumerate(items, self._start):
-            if template is not current:
-                group = self._group_of(template)
-                current, add_index, add_row = template, group.indices.append, group.rows.append
-            add_index(index)
-            add_row(values)
+        """Take items in their order: run by run of one template, in C."""
+        for template, run in groupby(items, key=_template):
+            group = self._group_of(template)
+            before = len(group.rows)
+            try:
+                group.rows.extend(map(_values, run))
+            finally:
+                count = len(group.rows) - before
+                group.runs.append((self._next, count))
+                self._next += count
 
     def next_index(self) -> int:
         """Return the index of the item after those taken."""
-        return self._start + sum(len(group.rows) for group in self.groups)
+        return self._next
 
     def _group_of(self, template: Statement) -> Group:
         found = self._open.get(id(template))
@@ -62,6 +87,9 @@ class Taking:
         return found
 
 
+_template, _values = itemgetter(0), itemgetter(1)
+
+
 def parted(chunk: Sequence[Group], *, whole_groups: bool) -> list[Sequence[Group]]:
     """Return the parts of a refused chunk to be tried by themselves: its groups, or (else) its two halves."""
     if whole_groups:
@@ -69,6 +97,4 @@ def parted(chunk: Sequence[Group], *, whole_groups: bool) -> list[Sequence[Group
     if len(chunk) > 1:
         middle = len(chunk) // 2
         return [chunk[:middle], chunk[middle:]]
-    middle = len(chunk[0].rows) // 2
-    halves = (slice(None, middle), slice(middle, None)) if middle else (slice(None),)
-    return [[chunk[0].part(which)] for which in halves]
+    return [[half] for half in chunk[0].halves()]

@@ -26,8 +26,9 @@ def test_take_returns_what_each_row_gained_and_nothing_else(totals: Totals) -> N
     totals.map("c")
     taken = totals.take(0)
     assert taken is not None
-    assert [(key, gains) for _offset, key, gains in taken.rows] == [("a", (3, 0)), ("b", (1, -2))]
-    assert taken.sums == {"views": 4, "likes": -2}
+    assert (taken.keys, taken.gains) == (["a", "b"], {"views": [3, 1], "likes": [0, -2]})
+    assert [taken.deltas(0), taken.deltas(1)] == [{"views": 3}, {"views": 1, "likes": -2}]
+    assert taken.sums() == {"views": 4, "likes": -2}
 
 
 def test_what_comes_during_a_flight_stays_pending(totals: Totals) -> None:
@@ -114,7 +115,7 @@ def test_a_pending_sum_that_crept_beyond_64_bits_is_taken_in_two(totals: Totals)
     )  # what the fast road allows: the total fits, the pending sum does not
     second = totals.take(0)
     assert second is not None
-    assert second.rows == [(0, "a", (INT64_MAX, 0))]
+    assert (second.keys, second.gains) == (["a"], {"views": [INT64_MAX], "likes": [0]})
     totals.settle_all(second)
     assert totals.pending_of(slot) == {"views": 6}
 
@@ -133,7 +134,7 @@ def test_closing_unmaps_every_writer_and_keeps_what_is_pending(totals: Totals) -
     assert totals.slot_of("a") == slot
     taken = totals.take(0)
     assert taken is not None
-    assert taken.sums == {"views": 3, "likes": 0}
+    assert taken.sums() == {"views": 3, "likes": 0}
     totals.map("late")
     assert held_by_a_writer == {}
 
