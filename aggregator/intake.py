@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aggregator.config import Options
     from aggregator.core.buffer import Buffer
     from aggregator.core.held import Held
-    from aggregator.core.totals import Key
+    from aggregator.core.taken import Key
     from coodie.schema import Table
 
 

@@ -17,7 +17,7 @@ from coodie.plans.counters import key_from
 
 if TYPE_CHECKING:
     from aggregator.core.held import Held
-    from aggregator.core.totals import Key
+    from aggregator.core.taken import Key
     from aggregator.machine import Machine
 
 UNITS = ("accepted", "applied", "pending", "in_flight", "unknown", "dropped")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from aggregator.core.buffer import Added
-from aggregator.core.totals import INT64_MAX, INT64_MIN, Key
+from aggregator.core.taken import INT64_MAX, INT64_MIN, Key
 
 if TYPE_CHECKING:
     from aggregator.core.held import Held

@@ -23,7 +23,7 @@ from coodie.exceptions import CoodieError, MaybeApplied
 if TYPE_CHECKING:
     from aggregator.core.buffer import Buffer
     from aggregator.core.held import Held
-    from aggregator.core.totals import Key
+    from aggregator.core.taken import Key
     from aggregator.flusher.background import Background
     from aggregator.flusher.engine import Engine
     from aggregator.intake import Binding

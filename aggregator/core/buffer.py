@@ -20,7 +20,8 @@ from enum import Enum
 from typing import Any
 
 from aggregator.core.held import Held
-from aggregator.core.totals import Allocate, Gain, Key
+from aggregator.core.taken import Key
+from aggregator.core.totals import Allocate, Gain
 
 
 class Added(Enum):

@@ -18,7 +18,8 @@ from typing import Any
 
 from aggregator.core.parked import Parked
 from aggregator.core.records import ColumnStats
-from aggregator.core.totals import INT64_MAX, INT64_MIN, Allocate, Gain, Key, Taken, Totals
+from aggregator.core.taken import INT64_MAX, INT64_MIN, Key, Taken
+from aggregator.core.totals import Allocate, Gain, Totals
 
 
 @dataclass(slots=True)

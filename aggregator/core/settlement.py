@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import Enum
 
 from aggregator.core.held import Held
-from aggregator.core.totals import Key, Taken
+from aggregator.core.taken import Key, Taken
 
 
 class RowFate(Enum):

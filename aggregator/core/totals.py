@@ -16,21 +16,11 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from itertools import compress
-from operator import sub
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-CHUNK = 4096
-"""Slots that are compared, taken and settled at once: 32 KiB a column, a few microseconds."""
-
-INT64_MAX = 2**63 - 1
-INT64_MIN = -(2**63)
-
-Key: TypeAlias = Any
-"""The value of a one-column primary key itself, else the tuple of its values: a bare string saves 64 bytes a row."""
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Key, Taken, gained
 
 Allocate: TypeAlias = Callable[[int], "memoryview[int]"]
 """Gives a zeroed ``memoryview`` of that many int64 slots: anonymous memory, or a journal's file."""
@@ -54,33 +44,6 @@ class ColumnTotals:
         self.total = allocate(capacity)
         self.settled = allocate(capacity)
         self.evicted = 0  # what evicted rows had accepted, so that nothing leaves the books
-
-
-@dataclass(slots=True)
-class Taken:
-    """
-    What the rows of one chunk gained since their watermark: in flight until each is told a fate.
-
-    Column by column, in lists that run side by side: ``offsets`` in the chunk, ``keys``, and the gains of each counter.
-    """
-
-    totals: Totals
-    start: int
-    copies: dict[str, memoryview[int]]
-    offsets: Sequence[int]
-    keys: list[Key]
-    gains: dict[str, list[int]]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def sums(self) -> dict[str, int]:
-        """Return the units in flight, by column."""
-        return {name: sum(gains) for name, gains in self.gains.items()}
-
-    def deltas(self, position: int) -> dict[str, int]:
-        """Return what one row gained, without the columns that gained nothing."""
-        return {name: gains[position] for name, gains in self.gains.items() if gains[position]}
 
 
 class Totals:
@@ -214,29 +177,9 @@ class Totals:
         return {name: memoryview(bytearray(c.total[start:end])).cast("q") for name, c in self.columns.items()}
 
     def _gained(self, start: int, copies: dict[str, memoryview[int]]) -> Taken:
-        """Return what each row of a chunk gained; list by list, in C: a flush passes every dirty row through it."""
-        keys = self.keys[start : start + CHUNK]
-        gains: dict[str, list[int]] = {}
-        for name, copy in copies.items():
-            settled = self.columns[name].settled[start : start + CHUNK].tolist()
-            gained = list(map(sub, copy.tolist(), settled))
-            if max(gained) > INT64_MAX or min(gained) < INT64_MIN:
-                gained = self._clamped(copy, settled, gained)
-            gains[name] = gained[: len(keys)]
-        chosen = list(map(any, zip(*gains.values(), strict=True)))
-        if all(chosen):
-            return Taken(self, start, copies, range(len(keys)), keys, gains)
-        dirty = {name: list(compress(gained, chosen)) for name, gained in gains.items()}
-        offsets = list(compress(range(len(keys)), chosen))
-        return Taken(self, start, copies, offsets, list(compress(keys, chosen)), dirty)
-
-    def _clamped(self, copy: memoryview[int], settled: list[int], gains: list[int]) -> list[int]:
-        """Take no more than 64 bits of a row at a time; the rest stays pending, and goes with the next flush."""
-        for at, gain in enumerate(gains):
-            if not INT64_MIN < gain < INT64_MAX:
-                gains[at] = max(-INT64_MAX, min(gain, INT64_MAX))
-                copy[at] = settled[at] + gains[at]
-        return gains
+        end = start + CHUNK
+        settled = {name: column.settled[start:end].tolist() for name, column in self.columns.items()}
+        return gained(start, self.keys[start:end], copies, settled)
 
     def settle_all(self, taken: Taken) -> None:
         """Move the watermark of a whole chunk to what was taken: every row of it was told a fate that settles."""

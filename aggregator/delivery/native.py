@@ -13,7 +13,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
-from aggregator.core.totals import Taken
+from aggregator.core.taken import Taken
 from coodie.plans.counters import update
 from coodie.schema import Table
 from coodie.statement import Statement

@@ -20,7 +20,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.settlement import Failure, RowFate, Tally, settle
-from aggregator.core.totals import CHUNK, Taken
+from aggregator.core.taken import CHUNK, Taken
 from coodie.exceptions import TableRejected
 from coodie.statement import Fate, Outcome, Statement
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.core.totals import CHUNK, INT64_MAX, Gain, Totals
+from aggregator.core.taken import CHUNK, INT64_MAX
+from aggregator.core.totals import Gain, Totals
 from aggregator.memory import anonymous
 
 

@@ -1,0 +1,73 @@
+"""
+What a chunk of rows gained since its watermark.
+
+Rules that live here: column by column, in lists that run side by side, worked on in C: a flush passes every dirty row
+through here, beside threads that want the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import sub
+from typing import Any, TypeAlias
+
+CHUNK = 4096
+"""Slots that are compared, taken and settled at once: 32 KiB a column, a few microseconds."""
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+Key: TypeAlias = Any
+"""The value of a one-column primary key itself, else the tuple of its values: a bare string saves 64 bytes a row."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """
+    The rows of one chunk that gained something: in flight until each is told a fate.
+
+    ``copies`` are the totals as they were taken, ``offsets`` the rows' places in the chunk, ``keys`` and each list of
+    ``gains`` run beside them.
+    """
+
+    start: int
+    copies: dict[str, memoryview[int]]
+    offsets: Sequence[int]
+    keys: list[Key]
+    gains: dict[str, list[int]]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sums(self) -> dict[str, int]:
+        """Return the units taken, by column."""
+        return {name: sum(gains) for name, gains in self.gains.items()}
+
+    def deltas(self, position: int) -> dict[str, int]:
+        """Return what one row gained, without the columns that gained nothing."""
+        return {name: gains[position] for name, gains in self.gains.items() if gains[position]}
+
+
+def gained(start: int, keys: list[Key], copies: dict[str, memoryview[int]], settled: Mapping[str, list[int]]) -> Taken:
+    """Return what each row of a chunk gained; the copies are cut down where a gain would leave 64 bits."""
+    gains: dict[str, list[int]] = {}
+    for name, copy in copies.items():
+        gain = list(map(sub, copy.tolist(), settled[name]))
+        if max(gain) > INT64_MAX or min(gain) < INT64_MIN:
+            _clamp(copy, settled[name], gain)
+        gains[name] = gain[: len(keys)]
+    chosen = list(map(any, zip(*gains.values(), strict=True)))
+    if all(chosen):
+        return Taken(start, copies, range(len(keys)), keys, gains)
+    dirty = {name: list(compress(gain, chosen)) for name, gain in gains.items()}
+    return Taken(start, copies, list(compress(range(len(keys)), chosen)), list(compress(keys, chosen)), dirty)
+
+
+def _clamp(copy: memoryview[int], settled: list[int], gains: list[int]) -> None:
+    """Take no more than 64 bits of a row at a time; the rest stays pending, and goes with the next flush."""
+    for at, gain in enumerate(gains):
+        if not INT64_MIN < gain < INT64_MAX:
+            gains[at] = max(-INT64_MAX, min(gain, INT64_MAX))
+            copy[at] = settled[at] + gains[at]
