@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregator.bulk import named
+from aggregator.core.held import increments
 from aggregator.core.records import ColumnStats, FlushResult, HotKey, Rejected, Stats, Unknown
 from aggregator.exceptions import LifecycleError
 from coodie.plans.counters import key_from
@@ -44,14 +45,16 @@ def stats(machine: Machine | None, *, is_started: bool) -> Stats:
         return _assembled({}, increments=0, rows=0, machine=None, state="stopped")
     with machine.buffer.opened():
         tables: dict[str, dict[str, ColumnStats]] = {}
+        calls = 0
         for held in machine.buffer.tables.values():
             columns = tables.setdefault(held.name, {})
-            for name in held.units:
-                columns[name] = _sum(columns.get(name), held.account(name))
-        increments = sum(held.totals.calls[0] for held in machine.buffer.tables.values())
+            accounts = {name: held.account(name) for name in held.units}
+            calls += increments(held, accounts)
+            for name, account in accounts.items():
+                columns[name] = _sum(columns.get(name), account)
         rows = machine.buffer.dirty_rows(machine.buffer.max_keys + 1)
         state = _state(machine) if is_started else "stopped"
-        return _assembled(tables, increments=increments, rows=rows, machine=machine, state=state)
+        return _assembled(tables, increments=calls, rows=rows, machine=machine, state=state)
 
 
 def _sum(one: ColumnStats | None, other: ColumnStats) -> ColumnStats:

@@ -196,3 +196,10 @@ class Held:
         self.add_late(key, deltas)
         for name, delta in deltas.items():
             self.units[name].beside -= delta
+
+
+def increments(held: Held, accounts: Mapping[str, ColumnStats]) -> int:
+    """Return how many calls a table accepted, from the accounts of all its columns; see ``compiled``."""
+    in_rows = sum(account.accepted - held.units[name].beside for name, account in accounts.items())
+    late = sum(sum(row.values()) for row in held.late.values())
+    return held.totals.calls[0] + in_rows - late - held.totals.calls[1]

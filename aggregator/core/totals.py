@@ -58,7 +58,7 @@ class Totals:
         self._unmapped: dict[Key, int] | None = None  # after close(): where the rows were
         self._free: list[int] = []
         self.columns: dict[str, ColumnTotals] = {}
-        self.calls = [0]  # increments accepted, in a list so that a compiled writer can add to it without a call
+        self.calls = [0, 0]  # calls, and units stored, but for those of the first road: see ``compiled``
         self.in_flight: dict[int, Taken] = {}  # start of chunk -> what is in flight
         self._hand = 0  # where eviction looks next
         for column in columns:
@@ -107,6 +107,8 @@ class Totals:
                 self._rebase(slot, column)
         for name, delta in deltas.items():
             self.columns[name].total[slot] += delta
+        units = sum(deltas.values())
+        self.calls[1] += units
         return Gain.ADDED
 
     def _rebase(self, slot: int, column: ColumnTotals) -> None:

@@ -225,3 +225,22 @@ def test_a_driver_with_a_bug_leaves_what_it_held_unknown(store: Store, monkeypat
         assert (result.unknown, result.requeued, result.remaining) == (1, 2, 2)
         assert identity(aggregator.stats())
         monkeypatch.undo()
+
+
+def test_every_call_is_counted_whatever_road_it_took(store: Store) -> None:
+    with quiet(max_keys=3) as aggregator:
+        for number in range(40):
+            page = PageHits(url=f"/{number % 4}")
+            page.increment(views=1)
+            page.increment(views=7)
+            page.increment(views=1, unique_visitors=1)
+            page.decrement(unique_visitors=1)
+            page.decrement(views=2)
+            with aggregator.request():
+                page.increment(views=1)
+                page.increment(views=-3)
+            if number % 10 == 0:
+                aggregator.flush()
+        assert aggregator.stats().increments == 40 * 7
+        aggregator.flush()
+        assert aggregator.stats().increments == 40 * 7
