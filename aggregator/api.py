@@ -20,7 +20,7 @@ from aggregator.config import read_options
 from aggregator.exceptions import LifecycleError
 from aggregator.machine import Machine
 from aggregator.scopes import Request
-from aggregator.waiting import has_running_loop
+from aggregator.waiting import has_running_loop, tasks_here
 from coodie import counters
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class Aggregator:
 
     async def ashutdown(self, timeout: float | None = None) -> FlushResult | None:
         """Do as :meth:`shutdown`, without blocking the loop."""
-        return await asyncio.to_thread(self._shutdown, timeout)
+        result = await asyncio.to_thread(self._shutdown, timeout)
+        if tasks := tasks_here():  # increments nobody awaited: they write through now
+            await asyncio.wait(tasks, timeout=self.options.flush_timeout)
+        return result
 
     def _shutdown(self, timeout: float | None) -> FlushResult | None:
         machine = self._machine
@@ -99,13 +102,18 @@ class Aggregator:
         limit = self.options.shutdown_timeout if timeout is None else timeout
         began = machine.clock()
         result = self._wait(machine, machine.background.ask(timeout=limit), limit)
+        while result.remaining and machine.engine.connections and machine.background.is_alive():
+            left = limit - (machine.clock() - began)
+            if left <= 0:
+                break
+            result = self._wait(machine, machine.background.ask(patient=True, timeout=left), left)
         machine.background.stop(max(limit - (machine.clock() - began), 0.0))
         lifecycle.release(self)
         if result.remaining:
             log.error(
-                "shut down with %d unit(s) not written within %.1f s: %s; they are lost with this process",
+                "shut down with %d unit(s) not written after %.1f s: %s; they are lost with this process",
                 result.remaining,
-                limit,
+                machine.clock() - began,
                 "; ".join(result.errors) or "no answer in time",
             )
         return result
@@ -241,8 +249,10 @@ class Aggregator:
         Put parked or rejected deltas back to pending (``apply``) or discard them, counted as dropped.
 
         Raises:
-            LifecycleError: the item was resolved before.
+            LifecycleError: the item was resolved before; or, to apply it, after ``shutdown()``: nothing would write it.
         """
+        if apply and not self._is_started:
+            raise LifecycleError("resolve(apply=True) after shutdown(): nothing would write it; nothing was changed")
         reports.resolve(self._running("resolve()"), item, apply=apply)
 
     # --- checks -----------------------------------------------------------------------------------------------

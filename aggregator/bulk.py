@@ -8,18 +8,20 @@ before it stay accepted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from aggregator.waiting import has_running_loop
 from coodie.exceptions import InvalidQueryError
 from coodie.plans.counters import deltas_of, key_from
 
 if TYPE_CHECKING:
-    from aggregator.intake import Intake
+    from aggregator.intake import Binding, Intake
 
 
 def add_many(intake: Intake, document: type[Any], rows: Iterable[tuple[Any, Mapping[str, int]]]) -> int:
     """Add each (key values, deltas); return how many rows were accepted."""
-    binding = intake.bind(document)
+    binding = _facing(intake.bind(document), intake)
     count = 0
     for key, deltas in rows:
         try:
@@ -31,6 +33,12 @@ def add_many(intake: Intake, document: type[Any], rows: Iterable[tuple[Any, Mapp
             ) from error
         count += 1
     return count
+
+
+def _facing(binding: Binding, intake: Intake) -> Binding:
+    """Return the binding whose writes this call can answer for: nobody awaits what an aio document would return."""
+    writes_here = "direct" in (intake.options.mode, intake.options.when_full) or intake.buffer.closed
+    return replace(binding, is_aio=binding.is_aio and has_running_loop() and writes_here)
 
 
 def named(table: Any, key: Any) -> Mapping[str, Any]:

@@ -146,6 +146,8 @@ def _check_pairs(options: Options) -> None:
         )
     if options.mode == "agent" and options.journal is None:
         raise ConfigurationError("mode='agent' with journal=None: an agent's workers need journal=DIRECTORY")
+    if options.durability == "disk" and options.journal is None:
+        raise ConfigurationError("durability='disk' with journal=None: only a journal can be synced; journal=DIRECTORY")
     for name, why in LATER.items():
         if getattr(options, name) is not None:
             raise ConfigurationError(f"{name}={getattr(options, name)!r}: {why}; leave it None in this version")

@@ -56,7 +56,7 @@ class Intake:
     ) -> None:
         self.buffer = buffer
         self.options = options
-        self._write_through = write_through  # (binding, key, deltas) -> None or awaitable
+        self._write_through = write_through  # (held, key, deltas, is_aio) -> None or awaitable
         self._find_room = find_room  # (binding, key, deltas) -> None or awaitable
         self._bindings: dict[type[Any], Binding] = {}
 
@@ -130,12 +130,12 @@ class Intake:
             self.buffer.add_dropped(binding.held, deltas)
             return done
         if self.options.mode == "direct":
-            return self._write_through(binding, key, deltas)
+            return self._write_through(binding.held, key, deltas, is_aio=binding.is_aio)
         added = self.buffer.add(binding.held, key, deltas)
         if added is Added.FULL:
             return self._without_room(binding, key, deltas, done)
         if added is Added.CLOSED:
-            return self._write_through(binding, key, deltas)
+            return self._write_through(binding.held, key, deltas, is_aio=binding.is_aio)
         return self._told(added, binding, deltas, done)
 
     def _told(self, added: Added, binding: Binding, deltas: Mapping[str, int], done: Any) -> Any:
@@ -149,7 +149,7 @@ class Intake:
             self.buffer.add_dropped(binding.held, deltas)
             return done
         if when_full == "direct":
-            return self._write_through(binding, key, deltas)
+            return self._write_through(binding.held, key, deltas, is_aio=binding.is_aio)
         return self._find_room(binding, key, deltas)
 
     def pending(self, model: type[Any], key: tuple[Any, ...]) -> Mapping[str, int] | None:
@@ -200,6 +200,7 @@ class Intake:
             missed,
             COMPLETED if binding.is_aio else None,
             self.buffer.lock,
+            compiled.ERRORS,
         )
         function.__doc__ = f"{method.capitalize()} counters of this row in memory; a flush writes them, merged."
         return function

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from aggregator.core.buffer import Added
 from aggregator.core.taken import INT64_MAX, INT64_MIN, Key
+from aggregator.exceptions import LifecycleError
 
 if TYPE_CHECKING:
     from aggregator.core.held import Held
@@ -74,6 +75,8 @@ class Request:
         self._discarded = True
 
     def __enter__(self) -> Request:
+        if self._token is not None:
+            raise LifecycleError("a request scope serves one request: ask for a new one; nothing was done")
         self.parent = active()
         self._token = _current.set(self)
         OPEN[id(self)] = self

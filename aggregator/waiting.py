@@ -37,6 +37,12 @@ def has_running_loop() -> bool:
     return asyncio._get_running_loop() is not None  # the public twin raises, at ten times the cost
 
 
+def tasks_here() -> set[asyncio.Task[None]]:
+    """Return the tasks of this loop that write or wait for somebody's increment."""
+    loop = asyncio.get_running_loop()
+    return {task for task in _tasks if task.get_loop() is loop}
+
+
 def held_task(work: Coroutine[Any, Any, None]) -> Any:
     """Return a task that runs even if nobody awaits it; outside a loop, the coroutine itself."""
     if not has_running_loop():
@@ -58,63 +64,81 @@ class Waiting:
 
     # --- writing through --------------------------------------------------------------------------------------
 
-    def write_through(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Any:
-        """Write one row now, on the face of its document."""
-        statement = self._begin(binding, key, deltas)
-        driver = driver_of(binding.connection)
-        if binding.is_aio:
-            return held_task(self._write_aio(driver, statement, binding, key, deltas))
+    def write_through(self, held: Held, key: Key, deltas: Mapping[str, int], *, is_aio: bool) -> Any:
+        """Write one row now: at once on the sync face, as a task on the aio face."""
+        if is_aio:
+            return held_task(self._write_aio(held, key, deltas))
+        statement = self._begin(held, key, deltas)
         try:
-            driver.submit(statement)
+            driver_of(held.connection).submit(statement)
         except BaseException as error:
-            self._failed(binding, key, deltas, error)
+            self._failed(held, key, deltas, error)
         else:
-            self._end(binding, deltas, "applied")
+            self._end(held, deltas, "applied")
         return None
 
-    async def _write_aio(
-        self, driver: Any, statement: Statement, binding: Binding, key: Key, deltas: Mapping[str, int]
-    ) -> None:
+    async def _write_aio(self, held: Held, key: Key, deltas: Mapping[str, int]) -> None:
+        statement = self._begin(held, key, deltas)
         try:
-            await driver.submit_async(statement)
+            await driver_of(held.connection).submit_async(statement)
         except BaseException as error:
-            self._failed(binding, key, deltas, error)
+            self._failed(held, key, deltas, error)
         else:
-            self._end(binding, deltas, "applied")
+            self._end(held, deltas, "applied")
 
-    def _begin(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> Statement:
-        delivery = self._engine.delivery(binding.held)
-        statement = delivery.statement(deltas, key if isinstance(key, tuple) else (key,))
+    def _begin(self, held: Held, key: Key, deltas: Mapping[str, int]) -> Statement:
+        statement = self._engine.delivery(held).statement(deltas, key if isinstance(key, tuple) else (key,))
         with self._buffer.opened():
-            binding.held.begin_direct(deltas)
-            binding.held.totals.calls[0] += 1
+            held.begin_direct(deltas)
+            held.totals.calls[0] += 1
             self._engine.statements += 1
         return statement
 
-    def _end(self, binding: Binding, deltas: Mapping[str, int], fate: str) -> None:
+    def _end(self, held: Held, deltas: Mapping[str, int], fate: str) -> None:
         with self._buffer.opened():
-            binding.held.end_direct(deltas, fate)
+            held.end_direct(deltas, fate)
 
-    def _failed(self, binding: Binding, key: Key, deltas: Mapping[str, int], error: BaseException) -> None:
+    def _failed(self, held: Held, key: Key, deltas: Mapping[str, int], error: BaseException) -> None:
         """Account a write that failed: refused ones were never accepted and raise, unknown ones are parked."""
         if isinstance(error, CoodieError) and not isinstance(error, MaybeApplied):
-            self._end(binding, deltas, "refused")
+            self._end(held, deltas, "refused")
             raise error
         if self._engine.options.on_unknown == "drop":
-            self._end(binding, deltas, "dropped")
+            self._end(held, deltas, "dropped")
         else:  # nothing can be retried here: the caller has gone on
             with self._buffer.opened():
-                binding.held.end_direct(deltas, "parked")
-                binding.held.park(key, deltas, datetime.now(UTC), f"{type(error).__name__}: {error}")
+                held.end_direct(deltas, "parked")
+                held.park(key, deltas, datetime.now(UTC), f"{type(error).__name__}: {error}")
         if not isinstance(error, Exception):
             raise error
 
+    # --- the end of a request ---------------------------------------------------------------------------------
+
     def join(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
-        """Take what a request collected into the buffer; where it was closed meanwhile, add it to the last flush."""
+        """Take what a request collected, as the mode says; where the buffer was closed meanwhile, flush it."""
         gained = {name: delta for name, delta in deltas.items() if delta}
-        if gained and not self._buffer.join(held, key, gained, calls):
-            self._buffer.join_closed(held, key, gained, calls)
-            self._background.ask()
+        if not gained:
+            return
+        mode = self._engine.options.mode
+        if mode == "null":
+            self._buffer.add_dropped(held, gained)
+        elif mode == "direct":
+            self._join_direct(held, key, gained, calls)
+        elif not self._buffer.join(held, key, gained, calls):
+            self._join_closed(held, key, gained, calls)
+
+    def _join_direct(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
+        if has_running_loop():
+            held_task(self._write_aio(held, key, deltas))
+            return
+        try:
+            self.write_through(held, key, deltas, is_aio=False)
+        except CoodieError:  # surely not written: the request is over, so it waits for the next flush
+            self._buffer.join(held, key, deltas, calls)
+
+    def _join_closed(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
+        self._buffer.join_closed(held, key, deltas, calls)
+        self._background.ask()
 
     # --- waiting for room -------------------------------------------------------------------------------------
 
@@ -122,6 +146,8 @@ class Waiting:
         """Flush and try again, on the face of the document, until there is room or ``flush_timeout`` has passed."""
         if self._engine.options.when_full == "raise":
             raise self._full(binding, "every row is pending, in flight or parked")
+        if self._background.is_own_thread():
+            raise self._full(binding, "this thread is the flusher, which alone makes room")
         if binding.is_aio and has_running_loop():
             return held_task(self._room_aio(binding, key, deltas))
         if has_running_loop():
@@ -133,6 +159,8 @@ class Waiting:
                 self._background.ask(patient=True).result(left)
             except FutureTimeout:
                 break
+            if self._buffer.closed:  # shut down meanwhile: it goes to the database directly
+                return self.write_through(binding.held, key, deltas, is_aio=False)
             if self._added(binding, key, deltas):
                 return None
         raise self._full(binding, f"no room within flush_timeout={self._engine.options.flush_timeout} s")
@@ -144,16 +172,16 @@ class Waiting:
                 await asyncio.wait_for(asyncio.wrap_future(self._background.ask(patient=True)), left)
             except TimeoutError:
                 break
+            if self._buffer.closed:
+                return await self._write_aio(binding.held, key, deltas)
             if self._added(binding, key, deltas):
-                return
+                return None
         raise self._full(binding, f"no room within flush_timeout={self._engine.options.flush_timeout} s")
 
     def _added(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> bool:
         added = self._buffer.add(binding.held, key, deltas)
         if added is Added.OVERFLOW:
             raise overflow(binding, deltas)
-        if added is Added.CLOSED:
-            raise self._full(binding, "the aggregator was shut down meanwhile")
         return added is Added.ADDED
 
     def _full(self, binding: Binding, why: str) -> BufferFull:

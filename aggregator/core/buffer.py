@@ -129,7 +129,7 @@ class Buffer:
         """Return whether one more row fits, evicting clean rows where that is needed. The caller holds the lock."""
         if self.rows() < self.max_keys:
             return True
-        wanted = max(1, min(1024, self.max_keys // 8))
+        wanted = self.rows() - self.max_keys + max(1, min(1024, self.max_keys // 8))
         for held in self.tables.values():
             wanted -= held.totals.evict(wanted)
             if wanted <= 0:

@@ -37,17 +37,17 @@ _WINDOW = frozenset(
 )
 
 _HEAD = """
-def make(_slots, _totals, _calls, _scopes, _one, _absent, _checked, _missed, _done, _lock):
+def make(_slots, _totals, _calls, _scopes, _one, _absent, _checked, _missed, _done, _lock, _errors):
     {unpack} = _totals
     def {method}(_self, *, {parameters}, **_others):
 """
 _FAST = """\
         if {name} is _one and {rest}not _others and not _scopes:
-            _key = {key}
             try:
+                _key = {key}
                 {store}
 {counted}                return _done
-            except (KeyError, ValueError, TypeError):
+            except _errors:
                 _key = None  # answered below: an error raised in here would drag this one along
             return _missed(_self, {given}, 0, _others)
 """
@@ -74,11 +74,14 @@ _BODY = """\
 {checks}            _key = {key}
 {stores}            {calls}
             return _done
-        except (KeyError, ValueError, TypeError):
+        except _errors:
             _key = None
         return _missed(_self, {given}, _stored, _others)
     return {method}
 """
+
+ERRORS = (KeyError, ValueError, TypeError, AttributeError)
+"""What sends a call by the slow road; handed in, because a counter may be named after any of them."""
 
 SMALL = 2**31
 

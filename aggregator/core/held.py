@@ -29,6 +29,7 @@ class Units:
     beside: int = 0  # accepted without passing through a row, or passing through one a second time (then negative)
     applied: int = 0
     in_flight: int = 0
+    direct: int = 0  # the part of in_flight that is written through, beside the rows
     unknown_positive: int = 0
     unknown_negative: int = 0
     dropped: int = 0
@@ -123,14 +124,17 @@ class Held:
     def begin_direct(self, deltas: Mapping[str, int]) -> None:
         """Account deltas that are written through, beside the rows."""
         for name, delta in deltas.items():
-            self.units[name].beside += delta
-            self.units[name].in_flight += delta
+            units = self.units[name]
+            units.beside += delta
+            units.in_flight += delta
+            units.direct += delta
 
     def end_direct(self, deltas: Mapping[str, int], fate: str) -> None:
         """Account the end of a write-through: ``applied``, ``dropped``, ``refused`` (never accepted) or ``parked``."""
         for name, delta in deltas.items():
             units = self.units[name]
             units.in_flight -= delta
+            units.direct -= delta
             if fate == "applied":
                 units.applied += delta
             elif fate == "dropped":
@@ -148,7 +152,7 @@ class Held:
         return ColumnStats(
             accepted=units.beside + self.totals.columns[name].evicted + total + late,
             applied=units.applied,
-            pending=total - settled - units.in_flight + late,
+            pending=total - settled - (units.in_flight - units.direct) + late,
             in_flight=units.in_flight,
             unknown=units.unknown_positive + units.unknown_negative,
             dropped=units.dropped,

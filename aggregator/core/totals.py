@@ -10,7 +10,8 @@ Rules that live here:
   the locked form because everything here runs under the same lock). Hence the one rule that makes slots safe to take
   away: **unmap first**. Once a key is out of ``slots`` no writer can reach its slot, and what the slot holds is final.
 * A row of a chunk in flight is never evicted, so settling a whole chunk is one copy per column.
-* Only canonical keys are in ``slots``; a key that is equal in value but not canonical misses, and takes the slow road.
+* Only canonical keys are in ``slots``. A key of another type finds its row where Python calls the two equal (1 and
+  True); any other that is not canonical misses, and is checked on the slow road.
 * Every method is called under the buffer's lock, but for the writers' fast path.
 """
 

@@ -37,7 +37,12 @@ class NativeDelivery:
 
     def ordered(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Return columns in the table's order, which is the order of a template's values."""
-        return tuple(column.name for column in self.table.counter_columns if column.name in columns)
+        ordered = tuple(column.name for column in self.table.counter_columns if column.name in columns)
+        if len(ordered) != len(columns):
+            raise AssertionError(
+                f"{self.table.full_name} has no counters {set(columns) - set(ordered)}: nothing is sent"
+            )
+        return ordered
 
     def statement(self, deltas: Mapping[str, int], key: tuple[Any, ...]) -> Statement:
         """Return the statement that adds to one row."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -29,6 +29,10 @@ log = logging.getLogger("aggregator")
 
 LOOK_S = 0.05
 """How often held rows are counted where a flush may be due by their number, between periodic flushes."""
+
+
+LOOK_SHARE = 50
+"""A look may take one part in this many of the thread's time, however many rows are held."""
 
 
 class Ticket(Future[FlushResult]):
@@ -50,7 +54,7 @@ class Background:
         self._single = threading.Lock()
         self._stopping = False
         self._due_at = self._next_due()
-        self._looked_at = 0.0
+        self._look_took = 0.0
         self._thread: threading.Thread | None = None
 
     # --- asked from any thread --------------------------------------------------------------------------------
@@ -81,12 +85,12 @@ class Background:
         """Return a ticket for a flush that begins after now. Never blocks while the thread is alive."""
         ticket = Ticket()
         ticket.patient, ticket.timeout = patient, timeout
-        if self.is_alive():
+        if self.is_alive() and not self._stopping:
             self._mailbox.put(ticket)
-            if not self.is_alive():  # it ended between the two: nobody would read the mailbox
-                self._serve([ticket], asked=True)
-        else:
-            self._serve([ticket], asked=True)
+            if not self._stopping:
+                return ticket
+            # The thread may have read its mailbox for the last time: a ticket served twice is answered once.
+        self._serve([ticket], asked=True)
         return ticket
 
     def is_due(self) -> bool:
@@ -115,8 +119,8 @@ class Background:
                 break
             if now or self._is_due_now():
                 self._serve(now, asked=any(not ticket.patient for ticket in now))
-        for ticket in patient:
-            ticket.cancel()
+        if patient:
+            self._serve(patient, asked=False)  # whoever waited for room finds the buffer closed, and writes through
 
     def _wait(self, patient: list[Ticket]) -> list[Ticket]:
         """Sleep until something is asked or may be due; return every ticket."""
@@ -138,7 +142,7 @@ class Background:
         if retry is not None and (patient or times):
             times.append(max(retry - now, 0.005))
         if self.engine.buffer.rows() >= self.engine.options.max_batch_size:
-            times.append(LOOK_S)
+            times.append(max(LOOK_S, LOOK_SHARE * self._look_took))
         return max(min(times), 0.0) if times else None
 
     def _must_wait(self) -> bool:
@@ -154,7 +158,10 @@ class Background:
         most = engine.options.max_batch_size
         if engine.buffer.rows() < most or self._must_wait():
             return False
-        return engine.buffer.dirty_rows(most) >= most
+        began = self._clock()
+        dirty = engine.buffer.dirty_rows(most)
+        self._look_took = self._clock() - began
+        return dirty >= most
 
     def _serve(self, tickets: list[Ticket], *, asked: bool) -> None:
         """Run one flush for all who asked before it began."""
@@ -166,13 +173,14 @@ class Background:
             except BaseException as error:
                 log.exception("the flusher met a bug; nothing it had taken is sent again")
                 for ticket in tickets:
-                    ticket.set_exception(error)
+                    with suppress(InvalidStateError):
+                        ticket.set_exception(error)
                 return
             finally:
                 self._due_at = self._next_due()
         self._report(result)
         for ticket in tickets:
-            if ticket.set_running_or_notify_cancel():
+            with suppress(InvalidStateError):  # cancelled by who waited, or answered by another thread
                 ticket.set_result(result)
 
     def _report(self, result: FlushResult) -> None:
@@ -192,5 +200,5 @@ def call(callback: Callable[..., object], argument: object) -> None:
     """Call a user's callback; what it raises is logged and changes nothing."""
     try:
         callback(argument)
-    except Exception:
+    except (Exception, SystemExit):
         log.exception("a callback raised; nothing is written again because of it")

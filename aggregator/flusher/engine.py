@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aggregator.core.hot import HotRows
 from aggregator.core.policy import Backoff
@@ -111,28 +111,39 @@ class Engine:
     def _flush_connection(
         self, connection: str, tables: list[Held], total: Tally, began: float, timeout: float
     ) -> None:
-        send_until = began + timeout / 2
-        stream = Stream(
-            self.buffer,
-            [(held, self.delivery(held)) for held in tables],
-            self.hot,
-            self.options.on_unknown,
-            max(self.options.flush_concurrency, 16),
-            lambda: self._clock() >= send_until,  # looked up at each call: the driver's own timeout is known below
-        )
+        limit = self.options.flush_concurrency
+        driver: Any = None
+        failure: Exception | None = None
         try:
             driver = driver_of(connection)
-            send_until = began + timeout - min(getattr(driver, "request_timeout", None) or ANSWER_S, timeout / 2)
-            driver.execute_many(stream.work(), self.options.flush_concurrency, stream.settle)
         except CoodieError as error:
-            stream.away = True
-            stream.note(error, f"{type(error).__name__}: {error}")
+            failure = error
+        answer = getattr(driver, "request_timeout", None) or ANSWER_S
+        send_until = began + timeout - min(answer, timeout / 2)
+        stream = Stream(
+            self.buffer,
+            tables,
+            self.delivery,
+            self.hot,
+            self.options.on_unknown,
+            max(limit, 16),
+            max(limit, getattr(driver, "rows_at_once", 1)),
+            lambda: self._clock() >= send_until,
+        )
+        try:
+            if failure is None:
+                driver.execute_many(stream.work(), limit, stream.settle)
         except Exception as error:
-            stream.away = True
-            stream.note(error, f"{type(error).__name__}: {error}")
-            log.exception("a flush over connection %r failed in the driver; what it left untold is unknown", connection)
+            failure = error
+            if not isinstance(error, CoodieError):
+                log.exception(
+                    "a flush over connection %r failed in the driver; what it left untold is unknown", connection
+                )
         finally:
             stream.close()
+        if failure is not None:
+            stream.away = True
+            stream.note(failure, f"{type(failure).__name__}: {failure}")
         self._remember(connection, tables, stream)
         _add(total, stream.tally)
 

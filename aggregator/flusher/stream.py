@@ -40,10 +40,6 @@ SILENT = "the driver told no outcome"
 MOST_ERRORS = 10
 
 
-SLICE = 64
-"""Rows handed to the driver between two looks at whether to go on."""
-
-
 @dataclass(slots=True, eq=False)
 class Flight:
     """A chunk on its way: what was taken, how much of it the driver has, and what it told."""
@@ -63,15 +59,22 @@ class Flight:
 
 
 class Stream:
-    """Flush some tables of one connection once. Made for one flush, run by one thread."""
+    """
+    Flush some tables of one connection once. Made for one flush, run by one thread.
+
+    ``rows_at_once`` rows are handed to the driver between two looks at whether to go on: not more than it sends before
+    the first answers, or a database that hangs would get several rounds of them.
+    """
 
     def __init__(
         self,
         buffer: Buffer,
-        tables: list[tuple[Held, NativeDelivery]],
+        tables: list[Held],
+        delivery: Callable[[Held], NativeDelivery],
         hot: HotRows,
         on_unknown: str,
         failures_in_a_row: int,
+        rows_at_once: int,
         is_late: Callable[[], bool],
     ) -> None:
         self.tally = Tally()
@@ -81,9 +84,11 @@ class Stream:
         self.broken = False
         self._buffer = buffer
         self._tables = tables
+        self._delivery = delivery
         self._hot = hot
         self._on_unknown = on_unknown
         self._most_failures = failures_in_a_row
+        self._rows_at_once = rows_at_once
         self._is_late = is_late
         self._failures = 0  # in a row
         self._count = 0  # statements the driver has asked for, up to the chunk it is in
@@ -96,13 +101,14 @@ class Stream:
 
     def _slices(self) -> Iterator[Iterator[tuple[Statement, tuple[Any, ...]]]]:
         # Rows leave by the slice, through iterators made in C: what is done for each row here is done for all of them.
-        for held, delivery in self._tables:
+        for held in self._tables:
             for start in range(0, len(held.totals.keys), CHUNK):
                 if self._must_stop(held):
                     break
                 flight = self._take(held, start)
                 if flight is not None:
-                    yield from self._chunk(flight, delivery)
+                    # The delivery as it is now: a second model may have given the table a column since the flush began.
+                    yield from self._chunk(flight, self._delivery(held))
 
     def _must_stop(self, held: Held) -> bool:
         return self.broken or id(held) in self.suspended or self._is_late()
@@ -119,7 +125,9 @@ class Stream:
 
     def _chunk(self, flight: Flight, delivery: NativeDelivery) -> Iterator[Iterator[tuple[Statement, Any]]]:
         work = delivery.work(flight.taken)
-        while not self._must_stop(flight.held) and (items := list(islice(work, 1 if self._failures else SLICE))):
+        while not self._must_stop(flight.held) and (
+            items := list(islice(work, 1 if self._failures else self._rows_at_once))
+        ):
             flight.handing = iter(items)
             flight.handed += len(items)
             yield flight.handing

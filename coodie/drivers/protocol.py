@@ -6,6 +6,7 @@ Rules that live here:
 * Each method states its threading rule; a driver keeps nothing of one call for the next one to read.
 * Foreign errors are classified at the driver's border (``raise ... from``): ``NotApplied``, ``MaybeApplied``,
   ``RowRejected``, ``TableRejected`` of ``coodie.exceptions``; a mistake in the call is an ``InvalidQueryError``.
+* A driver that writes in bulk may say how many items it takes before it sends the first (``rows_at_once``, an int).
 * A driver never re-sends a statement that is not ``idempotent``.
 """
 

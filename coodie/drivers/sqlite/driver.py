@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from coodie.drivers.outcomes import forget_refused
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.refusals import reads_only
 from coodie.drivers.sqlite import counter_rows, raw, select, tables, write
@@ -29,6 +30,7 @@ from coodie.drivers.sqlite.flush import Flush
 from coodie.drivers.sqlite.opening import located
 from coodie.drivers.sqlite.pool import Pool, transaction
 from coodie.drivers.text import TextFace
+from coodie.exceptions import TableRejected
 from coodie.statement import (
     AddColumn,
     AlterOptions,
@@ -84,6 +86,7 @@ class SQLiteDriver(TextFace):
     """One SQLite database. Every method from any thread; the async ones from any loop; usable again after a fork."""
 
     needs_keyspace = False
+    rows_at_once = 1024
 
     def __init__(self, database: str | os.PathLike[str], default_keyspace: str | None = None) -> None:
         """Open a file, made if missing, or ``:memory:``; ConfigurationError says what is wrong with the path."""
@@ -103,16 +106,11 @@ class SQLiteDriver(TextFace):
 
     def submit(self, statement: Statement) -> Rows:
         """Run one statement and return its rows. From any thread; blocks it."""
-        if isinstance(statement.shape, CounterUpdate):
-            return self._increment(statement)
         try:
-            if reads_only(statement.shape):
-                with self._pool.reading() as connection:
-                    return run(statement, connection)
-            with self._pool.writing(statement.timeout) as connection, transaction(connection):
-                return run(statement, connection)
-        except ERRORS as error:
-            raise classified(error, statement.cql) from error
+            return self._increment(statement) if isinstance(statement.shape, CounterUpdate) else self._run(statement)
+        except TableRejected as error:
+            forget_refused(self._known_tables, error, statement)
+            raise
 
     async def submit_async(self, statement: Statement) -> Rows:
         """Run one statement in a thread of the driver's own and return its rows. From any event loop."""
@@ -127,7 +125,7 @@ class SQLiteDriver(TextFace):
 
         ``limit`` has nothing to bound here: one transaction carries up to ``flush.CHUNK_ROWS`` rows.
         """
-        self._flush.run(work, settle)
+        self._flush.run(work, settle, self._known_tables)
 
     def close(self) -> None:
         """Finish what async callers began, then close every connection of this process. Idempotent."""
@@ -141,6 +139,17 @@ class SQLiteDriver(TextFace):
     async def close_async(self) -> None:
         """Close without blocking the loop. Idempotent."""
         await asyncio.to_thread(self.close)
+
+    def _run(self, statement: Statement) -> Rows:
+        """Run a statement that is no counter update."""
+        try:
+            if reads_only(statement.shape):
+                with self._pool.reading() as connection:
+                    return run(statement, connection)
+            with self._pool.writing(statement.timeout) as connection, transaction(connection):
+                return run(statement, connection)
+        except ERRORS as error:
+            raise classified(error, statement.cql) from error
 
     def _increment(self, statement: Statement) -> Rows:
         counter_rows.layout(statement.shape).encoded([statement.values])  # refuses bad values with InvalidQueryError

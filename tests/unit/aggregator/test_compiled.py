@@ -25,7 +25,17 @@ def build(text: str, slots: dict[str, int], missed: Callable[..., Any]) -> tuple
     namespace: dict[str, Any] = {"_yield": lambda: None}
     exec(text, namespace)
     function = namespace["make"](
-        slots, (column,), calls, {}, 1, compiled.ABSENT, compiled.small, missed, "done", threading.RLock()
+        slots,
+        (column,),
+        calls,
+        {},
+        1,
+        compiled.ABSENT,
+        compiled.small,
+        missed,
+        "done",
+        threading.RLock(),
+        compiled.ERRORS,
     )
     return function, column, calls
 
@@ -107,7 +117,17 @@ def test_an_overflow_in_the_second_column_says_that_the_first_is_stored() -> Non
     namespace: dict[str, Any] = {}
     exec(text, namespace)
     function = namespace["make"](
-        {"/": 0}, (first, second), [0, 0], {}, 1, compiled.ABSENT, compiled.small, lambda *g: seen.append(g), None, None
+        {"/": 0},
+        (first, second),
+        [0, 0],
+        {},
+        1,
+        compiled.ABSENT,
+        compiled.small,
+        lambda *g: seen.append(g),
+        None,
+        None,
+        compiled.ERRORS,
     )
     page = SimpleNamespace(url="/")
     function(page, views=1, likes=1)

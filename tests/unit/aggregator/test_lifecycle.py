@@ -88,7 +88,7 @@ def test_blocking_calls_on_a_loop_name_their_twin(store: Store) -> None:
 
 def test_what_cannot_be_written_at_shutdown_is_logged(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.faults = lambda _statement: Fault.NOT_SENT
-    with quiet():
+    with quiet(shutdown_timeout=0.3):
         PageHits(url="/").increment(views=7)
     assert "7 unit(s) not written" in caplog.text
 
