@@ -70,6 +70,8 @@ class Aggregator:
             if self.options.mode == "buffered":
                 self._machine.background.start()
             counters.install(self._machine.intake)
+        elif not self._is_started:
+            raise LifecycleError("start() while shutdown() is still writing: wait for it; nothing was started")
         return self
 
     def shutdown(self, timeout: float | None = None) -> FlushResult | None:

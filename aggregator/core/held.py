@@ -55,7 +55,7 @@ class Held:
         self.units = {name: Units() for name in columns}
         self.late: dict[Key, dict[str, int]] = {}  # accepted beyond the bound: placed as rows are freed
         self.unknown = Parked()
-        self.rejected = Parked()
+        self.rejected = Parked(most=capacity)  # their units stay counted as dropped
         self.error: str | None = None  # why the table is suspended
 
     def add_column(self, name: str) -> None:

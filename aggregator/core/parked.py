@@ -51,7 +51,8 @@ class Entry:
 class Parked:
     """Hold entries by row. Every method is called under the buffer's lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most  # entries kept: beyond it the oldest goes; None: whoever adds keeps the bound
         self.entries: dict[Any, Entry] = {}
         self._versions = 0
 
@@ -62,6 +63,8 @@ class Parked:
         """Set deltas of a row apart, merging them into what the row has."""
         entry = self.entries.get(key)
         if entry is None:
+            if self.most is not None and len(self.entries) >= self.most:
+                del self.entries[next(iter(self.entries))]
             entry = self.entries[key] = Entry(at, reason, self._versions, resolved=self._versions)
         self._versions += 1
         entry.add(deltas)

@@ -95,10 +95,15 @@ class Engine:
             self.buffer.new_rows = 0
             tables = list(self.buffer.tables.values())
         applied = total.applied
-        for connection in dict.fromkeys(held.connection for held in tables):
-            ready = [held for held in tables if held.connection == connection and self._may_try(held, asked)]
-            if ready:
-                self._flush_connection(connection, ready, total, began, timeout)
+        ready: dict[str, list[Held]] = {}
+        for held in tables:
+            if self._may_try(held, asked):
+                ready.setdefault(held.connection, []).append(held)
+        for done, (connection, some) in enumerate(ready.items()):
+            # A share each of the time that is left: a database that hangs must not starve the next one.
+            now = self._clock()
+            share = max(began + timeout - now, 0.0) / (len(ready) - done)
+            self._flush_connection(connection, some, total, now, share)
         return total.applied != applied and any(held.late for held in tables)
 
     def _may_try(self, held: Held, asked: bool) -> bool:

@@ -55,3 +55,10 @@ def test_a_row_parked_anew_is_another_entry() -> None:
     parked.add("/", {"views": 5}, NOW, "")
     assert parked.remove("/", {"views": 3}, old) is None
     assert parked.entries["/"].deltas == {"views": 5}
+
+
+def test_dead_letters_are_bounded_and_the_oldest_goes() -> None:
+    parked = Parked(most=3)
+    for number in range(5):
+        parked.add(number, {"views": 1}, NOW, "")
+    assert list(parked.entries) == [2, 3, 4]
