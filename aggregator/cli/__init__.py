@@ -2,7 +2,8 @@
 The command ``aggregator`` (also ``python -m aggregator``).
 
 Rules that live here: each command is a module of this package; errors are one line on standard error, never a
-traceback; what the libraries log stays unsaid, since a command reports what went wrong itself.
+traceback, but for an error that no command expects where ``AGGREGATOR_TRACEBACK`` is 1; what the libraries log stays
+unsaid, since a command reports what went wrong itself.
 """
 
 from __future__ import annotations
@@ -11,24 +12,40 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+import coodie
 from aggregator.cli.demo import demo
-from aggregator.cli.failure import NOT_STORED, USAGE, Failure
+from aggregator.cli.failure import NOT_STORED, USAGE, Failure, in_one_line
 from aggregator.cli.replay import replay
-from aggregator.cli.terminal import complain
-from aggregator.exceptions import AggregatorError
-from coodie.exceptions import CoodieError
+from aggregator.cli.terminal import complain, say
 
 app = typer.Typer(
     name="aggregator",
-    help="Exact, cheap counters on Cassandra, ScyllaDB and SQLite: see them at work, or count what logs hold.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"aggregator {coodie.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Exact, cheap counters on Cassandra, ScyllaDB and SQLite: see them at work, or count what logs hold."""
+
+
 app.command()(demo)
 app.command()(replay)
 
@@ -57,14 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The reader went away (`aggregator ... | head`); without this Python complains once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = NOT_STORED
-    except (AggregatorError, CoodieError, OSError) as error:
-        complain(" ".join(str(error).split()))
+    except Exception as error:
+        if os.environ.get("AGGREGATOR_TRACEBACK") == "1":
+            raise
+        complain(in_one_line(error))
         code = NOT_STORED
     sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
     """Run one command; return its exit code, or raise what ended it."""
+    if sys.stdout is None:
+        raise Failure("standard output is closed; nothing was done")
     code = app(arguments, prog_name="aggregator", standalone_mode=False)
     if code == _INTERRUPTED:
         raise KeyboardInterrupt

@@ -2,7 +2,8 @@
 ``aggregator demo``: a web application in a process of its own, traffic at it, and at the end the reckoning.
 
 Rules that live here: the totals are read back from the SQLite file by its own library, after the server's last flush,
-and compared page by page with the answers the traffic counted; the server ends with this process, however it ends.
+and compared page by page with the answers the traffic counted. Only that traffic is counted, known by a token of this
+run, so visitors of the pages change nothing. The server ends with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import socket
 import sqlite3
 import subprocess
@@ -27,7 +29,7 @@ import typer
 from aggregator.cli.failure import USAGE, Failure
 from aggregator.cli.interrupt import Interrupt
 from aggregator.cli.terminal import say, seconds_progress, show_table
-from aggregator.cli.traffic import Traffic
+from aggregator.cli.traffic import TOKEN, Traffic
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -51,17 +53,19 @@ def demo(
 
     Starts a small web application on the embedded SQLite store in a process of its own and drives HTTP traffic at it.
     Prints the address of a live page: hits per second, statements per second, their ratio and the hottest pages.
-    Ends with a table, and checks the stored totals page by page against what was sent; exit code 1 if they differ.
+    Pages you open yourself are shown and not counted. Ends with a table, and checks the stored totals page by page
+    against what was sent; exit code 1 if they differ.
     """
     with Interrupt() as interrupt, tempfile.TemporaryDirectory(prefix="aggregator-demo-") as directory:
         database = Path(directory) / "hits.db"
+        token = secrets.token_urlsafe()
         listening = _listen(port)
         address = listening.getsockname()[1]
-        with _server(listening, database) as server:
+        with _server(listening, database, token) as server:
             _wait_until_ready(address)
             say(f"live page: http://{HOST}:{address}/")
             say(f"traffic for {seconds:g} seconds, Ctrl-C ends it" if seconds else "Ctrl-C ends the demo")
-            traffic = _drive(address, seconds, interrupt)
+            traffic = _drive(address, token, seconds, interrupt)
             stats = _last_words(server)
         _reckon(traffic, stats, _stored(database))
 
@@ -77,13 +81,14 @@ def _listen(port: int | None) -> socket.socket:
 
 
 @contextmanager
-def _server(listening: socket.socket, database: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _server(listening: socket.socket, database: Path, token: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server process; closing its standard input ends it, and it is gone when the context ends."""
     command = [sys.executable, "-m", "aggregator.cli.demo_server", str(listening.fileno()), str(database)]
     with listening:
         # A session of its own: Ctrl-C reaches this process alone, which stops the traffic before the server.
         server = subprocess.Popen(
             command,
+            env=os.environ | {TOKEN: token},  # the environment of a process is its owner's; its arguments are not
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[listening.fileno()],
@@ -107,10 +112,10 @@ def _wait_until_ready(port: int) -> None:
         raise Failure("the server process of the demo did not start") from error
 
 
-def _drive(port: int, seconds: float | None, interrupt: Interrupt) -> Traffic:
+def _drive(port: int, token: str, seconds: float | None, interrupt: Interrupt) -> Traffic:
     """Drive traffic until the time is over, a signal comes or the server fails."""
     began = time.monotonic()
-    with seconds_progress() as progress, Traffic(HOST, port) as traffic:
+    with seconds_progress() as progress, Traffic(HOST, port, token) as traffic:
         task = progress.add_task("serving", total=seconds, hits=0)
         while traffic.is_running and not interrupt.asked:
             elapsed = time.monotonic() - began

@@ -6,6 +6,8 @@ Rules that live here:
 * Run as ``python -m aggregator.cli.demo_server SOCKET DATABASE``: the number of an inherited listening socket, and the
   SQLite file.
 * It serves until its standard input ends, which happens also when the parent is killed: no server is left behind.
+* Only requests that bear the token of this run (``AGGREGATOR_DEMO_TOKEN``) count: anyone may open a page, and the
+  totals still agree with the demo's own traffic.
 * After the last flush it writes its statistics to standard output, as one line of JSON.
 """
 
@@ -22,6 +24,7 @@ import msgspec
 import uvicorn
 
 from aggregator.api import Aggregator
+from aggregator.cli.traffic import HEADER, TOKEN
 from aggregator.integrations.asgi import AggregatorMiddleware
 from aggregator.web.live import LivePage, answer
 from coodie.aio import CounterDocument, init_coodie
@@ -47,8 +50,9 @@ class PageHits(CounterDocument):
 class DemoSite:
     """An ASGI application: the live page, and any other path is a page whose hits are counted."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, token: str) -> None:
         self._database = database
+        self._mark = (HEADER.encode(), token.encode())
         self._aggregator = Aggregator()
         self._live = LivePage(self._aggregator)
         self._pages = AggregatorMiddleware(self._page, aggregator=self._aggregator)
@@ -62,8 +66,12 @@ class DemoSite:
             await self._pages(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await PageHits(url=scope["path"]).increment(views=1)
-        await answer(send, 200, b"text/plain; charset=utf-8", f"This is {scope['path']}\n".encode())
+        text = f"This is {scope['path']}\n"
+        if self._mark in scope["headers"]:
+            await PageHits(url=scope["path"]).increment(views=1)
+        else:
+            text += "Your visit was not counted: the demo counts its own traffic alone.\n"
+        await answer(send, 200, b"text/plain; charset=utf-8", text.encode())
 
     async def _live_through(self, receive: Receive, send: Send) -> None:
         """Hold the connection and the aggregator for as long as the server lives."""
@@ -78,9 +86,9 @@ class DemoSite:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def serve(listening: int, database: str) -> None:
+def serve(listening: int, database: str, token: str) -> None:
     """Serve the demo on an inherited socket until standard input ends."""
-    config = uvicorn.Config(DemoSite(database), log_level="error", access_log=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(DemoSite(database, token), log_level="error", access_log=False, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     with socket.socket(fileno=listening) as inherited:
@@ -95,4 +103,4 @@ def _stop_at_end_of_input(server: uvicorn.Server) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2])
+    serve(int(sys.argv[1]), sys.argv[2], os.environ[TOKEN])

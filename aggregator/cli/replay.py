@@ -101,9 +101,11 @@ def _replay(
     tally, verification = Tally(), Verification(model) if verify else None
     document: Any = model
     with aggregator:
-        lines = batches(interrupt.watch(_chunks(sources)))
+        lines = interrupt.watch(batches(_chunks(sources)))  # in this order: a line cut by a signal was not read
         announce = verification.announce if verification else lambda urls: None
         count_all(lines, lambda url: document(url=url).increment(views=1), workers, announce, into=tally)
+        if isinstance(tally.error, ConfigurationError) and not tally.hits:
+            raise Failure(str(tally.error), USAGE)  # found only at the first hit: an option and a driver do not agree
         aggregator.flush()
     elapsed = time.monotonic() - began
     report = Report(tally, aggregator.stats(), elapsed, is_interrupted=interrupt.asked)

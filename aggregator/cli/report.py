@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 
 from aggregator.cli.counting import Tally
-from aggregator.cli.failure import NOT_STORED, Failure
+from aggregator.cli.failure import NOT_STORED, Failure, in_one_line
 from aggregator.cli.terminal import complain, say, show_table
 from aggregator.core.records import Stats
 
@@ -69,10 +69,10 @@ class Report:
         stats = self.stats
         failures = list(self.faults)
         if self.tally.error is not None:
-            failures.append(f"counting stopped: {self.tally.error}")
+            failures.append(f"counting stopped: {in_one_line(self.tally.error)}")
         if self.is_interrupted:
             failures.append("interrupted; what was counted until then was stored, the rest of the logs was not read")
-        elif not self.tally.urls:
+        elif not self.tally.urls and self.tally.error is None:
             failures.append("no line of the input holds a request in the common or combined format")
         last = f"; last error: {stats.last_error}" if stats.last_error else ""
         if pending := stats.pending + stats.in_flight:

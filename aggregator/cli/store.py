@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from aggregator.cli.failure import USAGE, Failure
+from aggregator.cli.failure import USAGE, Failure, in_one_line
 from coodie.connections import resolve
 from coodie.cql import render
 from coodie.drivers.choice import Choice, choose
@@ -79,8 +79,8 @@ def connected(choice: Choice) -> Iterator[None]:
     where = {"database": choice.database} if embedded else {"hosts": choice.hosts, "port": choice.port}
     try:
         driver = init_coodie(driver_type=choice.module, keyspace=choice.keyspace, **where)
-    except (CoodieError, ImportError, OSError) as error:
-        raise Failure(f"cannot open {describe(choice)}: {error}") from error
+    except Exception as error:  # whatever a client raises, the reader must learn which store it was
+        raise Failure(f"cannot open {describe(choice)}: {in_one_line(error)}") from error
     with closing(driver):
         yield
 

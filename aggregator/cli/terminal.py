@@ -21,18 +21,21 @@ def say(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Write one line about what went wrong to standard error."""
-    print(f"aggregator: {line}", file=sys.stderr, flush=True)
+    """Write one line about what went wrong to standard error, if that is open."""
+    if sys.stderr is not None:  # print() takes None for standard output
+        print(f"aggregator: {line}", file=sys.stderr, flush=True)
 
 
 def show_table(title: str, rows: Iterable[tuple[str, object]]) -> None:
     """Write a summary of names and values; numbers get separators of thousands."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right", overflow="fold")
     for name, value in rows:
         table.add_row(name, Text(f"{value:,}" if isinstance(value, int) else str(value)))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(Text(title, style="italic"))  # as the table's own title it would be padded with blanks
+    console.print(table)
 
 
 def bytes_progress() -> Progress:

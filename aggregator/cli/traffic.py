@@ -2,7 +2,8 @@
 Traffic for the demo: threads that ask a server on this host for pages over HTTP and count the answers per page.
 
 Rules that live here: page popularity follows Zipf's law, as that of real sites does; a hit counts as sent when its
-answer has come, so that the totals must agree with what the server stored once the threads have stopped.
+answer has come, so that the totals must agree with what the server stored once the threads have stopped. Each request
+bears ``HEADER`` with the token of this run: by it the server tells this traffic from anyone who looks at a page.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 from collections import Counter
 from types import TracebackType
 
+TOKEN = "AGGREGATOR_DEMO_TOKEN"  # the variable by which the server is told the token  # noqa: S105 - a name
+HEADER = "x-demo-traffic"
 PAGES = tuple(f"/articles/{number}" for number in range(1, 201))
 _WEIGHTS = list(itertools.accumulate(1 / rank for rank in range(1, len(PAGES) + 1)))
 _TIMEOUT_S = 10
@@ -22,10 +25,11 @@ _TIMEOUT_S = 10
 class Traffic:
     """A context in which ``threads`` keep-alive connections send one request after another."""
 
-    def __init__(self, host: str, port: int, threads: int = 2, seed: int = 1) -> None:
+    def __init__(self, host: str, port: int, token: str, threads: int = 2, seed: int = 1) -> None:
         self.sent: Counter[str] = Counter()
         self.error: Exception | None = None
         self._host, self._port = host, port
+        self._headers = {HEADER: token}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
@@ -68,7 +72,7 @@ class Traffic:
             connection.close()
 
     def _visit(self, connection: http.client.HTTPConnection, page: str) -> None:
-        connection.request("GET", page)
+        connection.request("GET", page, headers=self._headers)
         response = connection.getresponse()
         response.read()
         if response.status != 200:

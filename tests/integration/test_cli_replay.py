@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.processes import LIMIT_S, run, running, stored
+import coodie
+from tests.integration.processes import LIMIT_S, environment, run, running, stored
 
 REPLAY = ["-m", "aggregator", "replay"]
 GOOD = b'10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET %b HTTP/1.1" 200 5 "-" "curl/8.0"\n'
@@ -143,8 +145,8 @@ class TestBadInput:
         assert replay.stored()["/other"] == 1
 
     def test_an_interrupt_stores_what_was_counted(self, tmp_path: Path) -> None:
-        """Standard input that does not end: Ctrl-C does."""
-        out, into = (tmp_path / "log.fifo", lines(*["/a"] * 1000))
+        """A log that does not end: Ctrl-C does. The line it cuts was not read, so it is no bad one."""
+        out, into = (tmp_path / "log.fifo", lines(*["/a"] * 1000) + lines("/cut")[:40])
         subprocess.run(["mkfifo", str(out)], check=True)
         command = [*REPLAY, "log.fifo", "--database", "hits.db", "--json"]
         with running(command, tmp_path) as process, out.open("wb") as pipe:
@@ -156,7 +158,8 @@ class TestBadInput:
             process.send_signal(signal.SIGINT)
             printed, errors = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 1
-        assert json.loads(printed)["hits"] == 1000
+        result = json.loads(printed)
+        assert (result["hits"], result["bad_lines"]) == (1000, 0)
         assert b"interrupted" in errors
 
 
@@ -204,6 +207,12 @@ class TestBadStore:
         assert len(errors) == 1
         assert "cannot open web at 127.0.0.1:9" in errors[0]
 
+    def test_a_host_that_has_no_address(self, replay: Replay) -> None:
+        store = ["--hosts", "nosuch.host.invalid", "--keyspace", "web", "--driver", "cassandra"]
+        _, errors = replay(replay.log(lines("/a")), *store, code=1, AGGREGATOR_MODE="")
+        assert len(errors) == 1
+        assert "nosuch.host.invalid" in errors[0]
+
     @pytest.mark.parametrize("database", ["no/such/directory/hits.db", "access.log", "."])
     def test_a_file_that_is_no_store(self, replay: Replay, database: str) -> None:
         log = replay.log(lines("/a"))
@@ -223,6 +232,32 @@ class TestBadStore:
             assert len(errors) == 1
             assert "page_hits has another shape" in errors[0]
             assert connection.execute("SELECT sql FROM sqlite_master WHERE name = 'page_hits'").fetchall() == before
+
+
+class TestOutput:
+    @pytest.mark.parametrize("arguments", ["replay access.log --database hits.db", "--version", "demo --seconds 1"])
+    def test_a_closed_standard_output_is_one_line(self, tmp_path: Path, arguments: str) -> None:
+        """Said before anything is stored."""
+        (tmp_path / "access.log").write_bytes(lines("/a"))
+        shell = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])"]
+        command = [*shell, sys.executable, "-m", "aggregator", *arguments.split()]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment({}), stderr=subprocess.PIPE, timeout=LIMIT_S, check=False
+        )
+        assert done.stderr == b"aggregator: standard output is closed; nothing was done\n"
+        assert done.returncode == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["access.log"]
+
+    def test_the_version_is_that_of_the_package(self, tmp_path: Path) -> None:
+        done = run(["-m", "aggregator", "--version"], tmp_path)
+        assert done.stdout.decode() == f"aggregator {coodie.__version__}\n"
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_no_line_of_the_table_ends_in_blanks(self, replay: Replay) -> None:
+        done = run([*REPLAY, replay.log(lines("/a")), "--database", "hits.db"], replay.directory)
+        printed = done.stdout.decode().splitlines()
+        assert printed[0] == "aggregator replay"
+        assert printed == [line.rstrip() for line in printed]
 
 
 class TestHelp:

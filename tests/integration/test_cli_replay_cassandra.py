@@ -31,9 +31,9 @@ class Replay:
         (directory / "access.log").write_bytes(LOG)
 
     # acsylla leaves the sockets by which it wakes its loop to the garbage collector.
-    def __call__(self, *arguments: str, keyspace: str = "") -> tuple[int, Any, list[str]]:
+    def __call__(self, *arguments: str, keyspace: str = "", **extra: str) -> tuple[int, Any, list[str]]:
         command = [*self.command, "--keyspace", keyspace or self.keyspace, *arguments]
-        done = run(command, self.directory, PYTHONWARNINGS="ignore::ResourceWarning")
+        done = run(command, self.directory, b"", PYTHONWARNINGS="ignore::ResourceWarning", **extra)
         out = json.loads(done.stdout) if done.stdout else None
         return done.returncode, out, done.stderr.decode().splitlines()
 
@@ -75,3 +75,11 @@ def test_a_table_of_another_shape(replay: Replay, cassandra_session: Session, re
     assert code == 1
     assert len(errors) == 1, errors
     assert "has another shape" in errors[0]
+
+
+def test_a_flush_timeout_below_the_request_timeout_is_a_wrong_call(replay: Replay) -> None:
+    """Found at the first hit; said alone, and nothing is blamed on the log."""
+    code, out, errors = replay(AGGREGATOR_FLUSH_TIMEOUT="1")
+    assert (code, out) == (2, None)
+    assert len(errors) == 1, errors
+    assert errors[0].startswith("aggregator: flush_timeout=1.0 with a driver whose request_timeout is ")

@@ -52,6 +52,21 @@ def test_it_shows_what_happens_and_agrees_with_the_store(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_visitors_see_pages_and_are_not_counted(tmp_path: Path) -> None:
+    """Neither on a page of the traffic nor on one it never asks for; the totals still agree."""
+    with running([*DEMO, "--seconds", "2"], tmp_path) as process:
+        address = address_of(process)
+        for page in ["/articles/1", "/metrics"] * 20:
+            shown = fetch(address + page)
+            assert shown.startswith(f"This is {page}\n")
+            assert "not counted" in shown
+        out = process.communicate(timeout=LIMIT_S)[0].decode()
+    assert process.returncode == 0, out
+    rows = reckoning(out)
+    assert rows["hits sent"] == rows["hits stored"]
+    assert re.fullmatch(r"all \d+ pages agree", rows["totals"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_as_time_does(tmp_path: Path, number: signal.Signals) -> None:
     with running(DEMO, tmp_path) as process:

@@ -12,6 +12,7 @@ from aggregator.cli.counting import Tally
 from aggregator.cli.failure import NOT_STORED, Failure
 from aggregator.cli.report import Report
 from aggregator.core.records import Stats
+from coodie.exceptions import InvalidQueryError
 
 KEYS = "hits bad_lines keys applied unknown dropped statements flushes elapsed verified".split()
 
@@ -73,12 +74,18 @@ def test_each_thing_that_went_wrong_has_its_line(capsys: pytest.CaptureFixture[s
     bad.faults.append("a.gz: cut short")
     bad.is_interrupted = True
     lines = failures(bad, capsys)
-    assert ["a.gz: cut short" in lines[0], "counting stopped: full" in lines[1]] == [True, True]
+    assert ["a.gz: cut short" in lines[0], "counting stopped: RuntimeError: full" in lines[1]] == [True, True]
     assert "interrupted" in lines[2]
 
 
 def test_logs_without_a_request_are_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no line of the input holds a request" in failures(report({}), capsys)[0]
+
+
+def test_what_stopped_the_counting_is_not_blamed_on_the_logs(capsys: pytest.CaptureFixture[str]) -> None:
+    """With nothing counted because of an error, the error alone is said; its type where its text may say nothing."""
+    assert failures(report(tally=Tally(error=BufferError())), capsys) == ["counting stopped: BufferError"]
+    assert failures(report(tally=Tally(error=InvalidQueryError("no"))), capsys) == ["counting stopped: no"]
 
 
 def test_differences_are_shown_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
