@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     class _CounterMeta(ModelMetaclass):
         """Keeps type checkers from asking for every counter: they see no default in ``Annotated[int, Counter()]``."""
 
-        def __call__(cls: type[T], **fields: Any) -> T: ...  # noqa: N805 - a metaclass's instance is a class
+        def __call__(cls: type[T], /, **fields: Any) -> T: ...  # noqa: N805 - a metaclass's instance is a class
 else:
     _CounterMeta = type(Model)
 
@@ -50,7 +50,7 @@ class CounterRules(Model, metaclass=_CounterMeta):
         counters.shield(cls)
 
     @classmethod
-    def create(cls, **fields: Any) -> NoReturn:
+    def create(cls, /, **fields: Any) -> NoReturn:
         """Refuse: a counter row comes into being with its first increment."""
         refuse("save")
 
@@ -88,6 +88,7 @@ class CounterRules(Model, metaclass=_CounterMeta):
 
     def update(
         self,
+        /,
         *,
         if_conditions: Mapping[str, Any] | None = None,
         if_exists: bool = False,

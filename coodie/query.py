@@ -72,7 +72,7 @@ class QueryBuilder(Generic[D]):
         query.__dict__.update(self._query.__dict__, **changes)
         return type(self)(self._model, query)
 
-    def filter(self, **lookups: Any) -> Self:
+    def filter(self, /, **lookups: Any) -> Self:
         """
         Narrow to rows that match every lookup.
 

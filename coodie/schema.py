@@ -8,7 +8,8 @@ Rules that live here:
 * ``table_of`` builds a Table from annotations and ``Settings`` at its first call and keeps it on the class itself, so
   that a subclass has its own columns. ``Settings`` is inherited as any attribute is, but for ``__abstract__``.
 * A class that no database could store is refused here, with ``InvalidQueryError``: what a counter table forbids, a
-  table without a key, a type without a CQL counterpart.
+  table without a key, a type without a CQL counterpart, a name Cassandra does not take (on SQLite too: one model fits
+  any store).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, field, replace
+from keyword import iskeyword
 from typing import Any
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError
@@ -102,6 +104,7 @@ class Table:
 
 
 _building = threading.RLock()
+_TABLE_NAME = re.compile(r'[A-Za-z0-9_]{1,48}|"[A-Za-z0-9_]{1,48}"')
 
 
 def table_of(model: Any) -> Table:
@@ -137,7 +140,7 @@ def build_schema(model: Any) -> Table:
     """Build the Table of a model class from its annotations and Settings, anew at each call."""
     _resolve_annotations(model)
     settings = getattr(model, "Settings", None)
-    name = getattr(settings, "name", None) or snake_case(model.__name__)
+    name = _table_name(model, settings)
     table = Table(
         name=name,
         columns=tuple(_column(model, name, field_name, info) for field_name, info in model.model_fields.items()),
@@ -158,6 +161,16 @@ def build_schema(model: Any) -> Table:
 def snake_case(name: str) -> str:
     """Return a class name in snake case: BlogPost is blog_post, HTTPRequest is http_request."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _table_name(model: Any, settings: Any) -> str:
+    name = getattr(settings, "name", None) or snake_case(model.__name__)
+    if not isinstance(name, str) or not _TABLE_NAME.fullmatch(name):
+        raise InvalidQueryError(
+            f"{name!r} is not a valid table name for {model.__name__}: Cassandra takes [a-zA-Z0-9_]{{1,48}}, at most "
+            "48 letters, digits and underscores, in double quotes to keep capitals. Set Settings.name"
+        )
+    return name
 
 
 def _resolve_annotations(model: Any) -> None:
@@ -243,6 +256,9 @@ def _refuse_impossible_counter(column: Column) -> None:
         (column.is_key, "be part of the primary key"),
         (column.index is not None, "be indexed"),
         (column.static, "be static"),
+        # The aggregator compiles increments with one parameter per counter.
+        (iskeyword(column.name), "have a Python keyword as its name"),
+        (not column.name.isidentifier(), "have a name that is no Python identifier"),
         (
             column.annotation is not int,
             f"be of type {getattr(column.annotation, '__name__', column.annotation)}, only int",

@@ -19,9 +19,9 @@ from uuid import UUID
 
 from coodie.exceptions import InvalidQueryError
 from coodie.fields import Frozen, TypeMarker
-from coodie.values import KEY_BYTES_MAX, canonical
+from coodie.values import KEY_BYTES_MAX, canonical, encoded_size
 
-__all__ = ["COLLECTIONS", "KEY_BYTES_MAX", "SCALARS", "canonical", "column_type", "unwrap"]
+__all__ = ["COLLECTIONS", "KEY_BYTES_MAX", "SCALARS", "canonical", "column_type", "encoded_size", "unwrap"]
 
 SCALARS: dict[type[Any], str] = {
     str: "text",

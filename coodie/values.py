@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from coodie.schema import Column
 
 KEY_BYTES_MAX = 65_535
+_KEY_DIGITS_MAX = 157_820
+"""No decimal of more digits fits ``KEY_BYTES_MAX``; the exact size of a longer one would take seconds to find."""
 
 
 def canonical(column: Column, value: Any) -> Any:
@@ -46,6 +48,28 @@ def canonical(column: Column, value: Any) -> Any:
     if value is None:
         raise _refused(column, "cannot be compared with, or keyed by, None")
     return check(column, value) if check else _frozen(column, value)
+
+
+def encoded_size(cql_type: str, value: Any) -> int:
+    """Return how many bytes a canonical value takes as a value of its type, without the length that precedes it."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, tuple | frozenset):
+        kind, inner = _collection(cql_type)
+        head, types = (0, inner) if kind == "tuple" else (4, inner * len(value))
+        return head + sum(4 + encoded_size(*element) for element in zip(types, value, strict=True))
+    if cql_type == "decimal":
+        sign, digits, _ = value.as_tuple()
+        return 4 + _varint_size(int(Decimal((sign, digits, 0))))
+    if cql_type == "inet":
+        return len(value.packed)
+    return _varint_size(value) if cql_type == "varint" else _WIDTHS.get(cql_type, 8)
+
+
+def _varint_size(number: int) -> int:
+    return (number if number >= 0 else ~number).bit_length() // 8 + 1
 
 
 def _refused(column: Column, why: str) -> InvalidQueryError:
@@ -91,7 +115,7 @@ def _integer(column: Column, value: Any) -> int:
     bits = _INTEGER_BITS[column.cql_type]
     if bits and not -(1 << bits) <= number < 1 << bits:
         raise _refused(column, f"takes integers from -2**{bits} to 2**{bits} - 1")
-    return number if bits else _sized(column, number, number.bit_length() // 8 + 1)
+    return number if bits else _sized(column, number, _varint_size(number))
 
 
 def _boolean(column: Column, value: Any) -> bool:
@@ -117,14 +141,26 @@ def _real(column: Column, value: Any) -> float:
 def _decimal(column: Column, value: Any) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite():
         raise _wrong_type(column, value, "a finite Decimal")
+    exact = _shortest(value) if column.is_key else value
+    _, digits, exponent = exact.as_tuple()
+    if not -(2**31) < int(exponent) <= 2**31:  # its negation is stored, in 32 bits
+        raise _refused(column, "takes exponents from -2**31 + 1 to 2**31")
     if not column.is_key:
-        return value
-    # 1.0 and 1.00 are equal in Python and two partition keys in Cassandra. Decimal.normalize() would round.
-    sign, digits, exponent = value.as_tuple()
-    places = int(exponent)
-    while len(digits) > 1 and digits[-1] == 0:
-        digits, places = digits[:-1], places + 1
-    return Decimal((sign, digits, places)) if value else Decimal(0)
+        return exact
+    if len(digits) > _KEY_DIGITS_MAX:
+        raise _refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {len(digits)} digits")
+    return _sized(column, exact, encoded_size("decimal", exact))  # type: ignore[no-any-return]
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """Take trailing zeros off: 1.0 and 1.00 are equal in Python and two partition keys in Cassandra."""
+    if not value:
+        return Decimal(0)
+    sign, digits, exponent = value.as_tuple()  # Decimal.normalize() would round
+    kept = len(digits)
+    while digits[kept - 1] == 0:
+        kept -= 1
+    return Decimal((sign, digits[:kept], int(exponent) + len(digits) - kept))
 
 
 def _uuid(column: Column, value: Any) -> UUID:
@@ -170,11 +206,18 @@ def _address(column: Column, value: Any) -> IPv4Address | IPv6Address:
             raise _refused(column, "takes an IP address or its text") from None
     if not isinstance(value, IPv4Address | IPv6Address):
         raise _wrong_type(column, value, "an IP address or its text")
+    if isinstance(value, IPv6Address) and value.scope_id is not None:
+        raise _refused(column, "takes IPv6 addresses without a scope ('%...')")  # only SQLite could keep it
     return value
 
 
 def _frozen(column: Column, value: Any) -> Any:
     """Copy a collection into one that cannot change under whoever keeps it, its elements canonical too."""
+    copy = _copied(column, value)
+    return _sized(column, copy, encoded_size(column.cql_type, copy)) if column.is_key else copy
+
+
+def _copied(column: Column, value: Any) -> Any:
     kind, inner = _collection(column.cql_type)
     if kind == "set" and isinstance(value, set | frozenset):
         return frozenset(canonical(replace(column, cql_type=inner[0]), element) for element in value)
@@ -200,6 +243,8 @@ def _collection(cql_type: str) -> tuple[str, list[str]]:
     return kind, [element.strip() for element in types]
 
 
+_WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "uuid": 16, "timeuuid": 16}
+"""Bytes of the types of fixed width; the others of them take 8."""
 _INTEGER_BITS = {"int": 31, "bigint": 63, "smallint": 15, "tinyint": 7, "varint": 0}
 _CHECKS: dict[str, Callable[[Column, Any], Any]] = {
     "text": _text,

@@ -41,7 +41,7 @@ class QuerySet(QueryBuilder[D]):
         driver, table = connections.resolve(self._model)
         return await arun(queries.page(self._model, table, self._query, self._model._pending_reader()), driver)
 
-    async def create(self, **fields: Any) -> None:
+    async def create(self, /, **fields: Any) -> None:
         """Write a new document, over an existing row of its key."""
         if self._model.__coodie_counters__:
             refuse("save")

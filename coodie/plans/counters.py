@@ -19,7 +19,7 @@ from coodie.cql import render
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Table, require_native
 from coodie.statement import CounterUpdate, Rows, Statement
-from coodie.types import KEY_BYTES_MAX
+from coodie.types import KEY_BYTES_MAX, encoded_size
 
 _templates: dict[tuple[Table, tuple[str, ...]], Statement] = {}
 
@@ -71,8 +71,8 @@ def key_from(values: Mapping[str, Any], table: Table) -> tuple[Any, ...]:
     Raises ``InvalidQueryError`` for a name that is no key column, one that is missing, or a value the database would
     refuse.
     """
-    names = {column.name for column in table.primary_key}
-    if values.keys() != names:
+    names = [column.name for column in table.primary_key]
+    if values.keys() != set(names):
         raise InvalidQueryError(
             f"The primary key of table {table.name} is ({', '.join(names)}), not ({', '.join(map(str, values))}); "
             "name each of its columns, and nothing else"
@@ -89,9 +89,8 @@ def _key(values: Mapping[str, Any], table: Table) -> tuple[Any, ...]:
 
 def _refuse_long_partition_key(table: Table, key: tuple[Any, ...]) -> None:
     """Refuse a composite key above the limit: its parts are stored as one, with 3 bytes around each."""
-    size = 0
-    for value in key[: len(table.partition_key)]:
-        size += 3 + (len(value.encode() if isinstance(value, str) else value) if isinstance(value, str | bytes) else 16)
+    parts = zip(table.partition_key, key[: len(table.partition_key)], strict=True)
+    size = sum(3 + encoded_size(column.cql_type, value) for column, value in parts)
     if size > KEY_BYTES_MAX:
         raise InvalidQueryError(
             f"The partition key of table {table.name} takes at most {KEY_BYTES_MAX} bytes, not {size}; nothing was sent"

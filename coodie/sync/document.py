@@ -51,25 +51,25 @@ class Document(Model):
         cls._forget_pending()
 
     @classmethod
-    def create(cls, **fields: Any) -> Self:
+    def create(cls, /, **fields: Any) -> Self:
         """Make a document, save it and return it."""
         document = cls(**fields)
         document.save()
         return document
 
     @classmethod
-    def find(cls, **lookups: Any) -> QuerySet[Self]:
+    def find(cls, /, **lookups: Any) -> QuerySet[Self]:
         """Return the QuerySet of rows that match every lookup; nothing is read yet."""
         return QuerySet(cls, EVERYTHING).filter(**lookups)
 
     @classmethod
-    def find_one(cls, **lookups: Any) -> Self | None:
+    def find_one(cls, /, **lookups: Any) -> Self | None:
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
         return run(queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
 
     @classmethod
-    def get(cls, **lookups: Any) -> Self:
+    def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
         return run(queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
@@ -98,6 +98,7 @@ class Document(Model):
 
     def update(
         self,
+        /,
         *,
         if_conditions: Mapping[str, Any] | None = None,
         if_exists: bool = False,

@@ -47,7 +47,7 @@ class QuerySet(QueryBuilder[D]):
         driver, table = connections.resolve(self._model)
         return run(queries.page(self._model, table, self._query, self._model._pending_reader()), driver)
 
-    def create(self, **fields: Any) -> None:
+    def create(self, /, **fields: Any) -> None:
         """Write a new document, over an existing row of its key."""
         if self._model.__coodie_counters__:
             refuse("save")

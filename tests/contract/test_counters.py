@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from decimal import Decimal
+from ipaddress import IPv6Address
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ import pytest
 
 from coodie import sync
 from coodie.exceptions import DocumentNotFound, InvalidQueryError
-from coodie.fields import ClusteringKey, Counter, PrimaryKey
+from coodie.fields import ClusteringKey, Counter, PrimaryKey, VarInt
 from tests.contract.stores import Store, fresh
 
 SECTION = UUID("11111111-2222-3333-4444-555555555555")
@@ -165,3 +167,25 @@ def test_rows_of_a_counter_class_are_found_by_their_keys(store: Store, hits: Any
     assert store.do(hits.find(url__in=[]).all()) == []
     assert store.do(hits.find(url=pages[2]).first()).views == 3
     assert store.do(hits.find(url__in=(pages[1], pages[2])).count()) == 2
+
+
+@pytest.mark.parametrize(
+    ("annotation", "key"),
+    [
+        (Decimal, Decimal("7" * 158_000)),
+        (Decimal, Decimal("1E+9999999999")),
+        (Annotated[int, VarInt()], 1 << 8 * 65_535),
+        (IPv6Address, IPv6Address("fe80::1%eth0")),
+    ],
+    ids=["digits", "exponent", "varint", "scope"],
+)
+def test_keys_that_a_database_refuses_are_refused_at_the_call(store: Store, annotation: Any, key: Any) -> None:
+    class Odd(store.face.CounterDocument):  # type: ignore[name-defined,misc]
+        amount: Annotated[annotation, PrimaryKey()]
+        hits: Annotated[int, Counter()]
+
+    store.do(Odd.sync_table())
+    with pytest.raises(InvalidQueryError, match=r"'amount'.*nothing was sent"):
+        Odd(amount=key).increment(hits=1)
+    assert store.do(Odd.find().count()) == 0
+    store.do(Odd.drop_table())

@@ -198,3 +198,18 @@ def test_two_rows_are_too_many(store: Store, posts: Any, ann: str) -> None:
 def test_a_queryset_creates_documents(store: Store, posts: Any, ann: str) -> None:
     assert store.do(posts.find().create(author=ann, number=1, title="first")) is None
     assert store.do(posts.get(author=ann)).title == "first"
+
+
+def test_columns_may_be_named_as_the_parameters_of_methods(store: Store) -> None:
+    class Odd(store.face.Document):  # type: ignore[name-defined,misc]
+        self: Annotated[str, PrimaryKey()]
+        cls: Annotated[str, ClusteringKey()]
+
+        class Settings:
+            name = fresh("odd")
+
+    store.do(Odd.sync_table())
+    made = store.do(Odd.create(self="a", cls="b"))
+    assert store.do(Odd.get(self="a", cls="b")) == made
+    assert store.do(Odd.find_one(self="a", cls="c")) is None
+    assert store.do(Odd.find(self="a").filter(cls="b").all()) == [made]

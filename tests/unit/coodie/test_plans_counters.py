@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import enum
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
 
 from coodie.exceptions import InvalidQueryError
+from coodie.fields import Counter, PrimaryKey
 from coodie.plans import counters
 from coodie.schema import table_of
+from coodie.sync import CounterDocument
 from tests.unit.coodie.driving import drive
 from tests.unit.coodie.models import DailyHits, PageHits
 
@@ -130,3 +133,23 @@ def test_a_composite_partition_key_is_measured_as_a_whole() -> None:
 def test_part_of_a_composite_partition_key_may_be_empty() -> None:
     document = DailyHits(site="", section=SECTION, day=date(2024, 5, 1))
     assert counters.key_of(document, DAILY) == ("", SECTION, date(2024, 5, 1))
+
+
+def test_the_parts_of_a_composite_partition_key_count_with_their_own_sizes() -> None:
+    class Balances(CounterDocument):
+        site: Annotated[str, PrimaryKey(partition_key_index=0)]
+        amount: Annotated[Decimal, PrimaryKey(partition_key_index=1)]
+        hits: Annotated[int, Counter()]
+
+    fitting = Balances(site="x" * (65_535 - 3 - 3 - 5), amount=Decimal("1.5"))
+    assert counters.key_of(fitting, table_of(Balances))[1] == Decimal("1.5")
+    for site, amount in (("x" * 65_525, Decimal("1.5")), ("x" * 40_000, Decimal("7" * 100_000))):
+        with pytest.raises(InvalidQueryError, match=r"partition key of table balances takes at most 65535 bytes"):
+            counters.key_of(Balances(site=site, amount=amount), table_of(Balances))
+
+
+def test_a_key_that_does_not_match_by_name_is_answered_with_the_columns_in_key_order() -> None:
+    with pytest.raises(InvalidQueryError, match=r"is \(site, section, day\), not \(day\)"):
+        counters.key_from({"day": date(2024, 5, 1)}, DAILY)
+    values = {"day": date(2024, 5, 1), "section": SECTION, "site": "a.example"}
+    assert counters.key_from(values, DAILY) == ("a.example", SECTION, date(2024, 5, 1))

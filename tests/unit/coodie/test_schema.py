@@ -10,6 +10,7 @@ from typing import Annotated, Any, Optional
 from uuid import UUID
 
 import pytest
+from pydantic import create_model
 
 from coodie import aio, sync
 from coodie.exceptions import ConfigurationError, InvalidQueryError
@@ -147,6 +148,26 @@ def test_a_table_without_a_name_is_called_as_its_class(name: str, expected: str)
     assert snake_case(name) == expected
 
 
+@pytest.mark.parametrize("name", ["t" * 48, '"' + "T" * 48 + '"', "_2024", "2024_hits", "Table"])
+def test_names_that_cassandra_takes_are_kept(name: str) -> None:
+    assert table_of(make(sync.Document, {"id": URL}, Settings=settings(name=name))).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["t" * 49, '"' + "t" * 49 + '"', "page-hits", '"page hits"', "ks.t", 't"t', '""', '"t', "größe", "t\n", 5]
+)
+def test_names_that_cassandra_refuses_are_refused_with_the_limit(name: Any) -> None:
+    made = make(sync.Document, {"id": URL}, Settings=settings(name=name))
+    with pytest.raises(InvalidQueryError, match=r"not a valid table name for Made.*\[a-zA-Z0-9_\]\{1,48\}"):
+        table_of(made)
+
+
+def test_a_class_whose_own_name_is_too_long_needs_a_name_in_its_settings() -> None:
+    long = create_model("Hits" * 13, __base__=sync.Document, id=(URL, ...))
+    with pytest.raises(InvalidQueryError, match=r"at most 48.*Set Settings\.name"):
+        table_of(long)
+
+
 def test_settings_reach_the_table() -> None:
     made = make(
         sync.Document,
@@ -199,6 +220,10 @@ def test_a_data_column_is_refused_when_the_class_is_made(face: Any) -> None:
         ({"url": URL, "views": Annotated[int, Counter(), Static()]}, {}, "'views' cannot be static"),
         ({"url": Annotated[int, Counter(), PrimaryKey()], "v": VIEWS}, {}, "'url' cannot be part of the primary key"),
         ({"url": URL, "n": Annotated[int, Counter(), ClusteringKey()]}, {}, "'n' cannot be part of the primary key"),
+        ({"url": URL, "class": VIEWS}, {}, "'class' cannot have a Python keyword as its name"),
+        ({"url": URL, "None": VIEWS}, {}, "'None' cannot have a Python keyword as its name"),
+        ({"url": URL, "page views": VIEWS}, {}, "'page views' cannot have a name that is no Python identifier"),
+        ({"url": URL, "views": VIEWS}, {"Settings": settings(name="t" * 49)}, "not a valid table name"),
         ({"url": URL}, {}, "made has no counter column"),
         ({"views": VIEWS}, {}, "no primary key columns"),
         ({"url": URL, "views": VIEWS}, {"Settings": settings(__default_ttl__=60)}, "cannot have a TTL"),
@@ -215,6 +240,12 @@ def test_what_a_counter_table_forbids_is_refused_when_the_class_is_made(
 ) -> None:
     with pytest.raises(InvalidQueryError, match=said):
         make(face.CounterDocument, annotations, **body)
+
+
+@FACES
+def test_counters_may_be_named_as_builtins_and_keys_as_keywords(face: Any) -> None:
+    made = make(face.CounterDocument, {"class": URL, "KeyError": VIEWS, "match": VIEWS})
+    assert [column.name for column in table_of(made).columns] == ["class", "KeyError", "match"]
 
 
 @FACES

@@ -13,7 +13,7 @@ import pytest
 
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column
-from coodie.types import canonical
+from coodie.types import canonical, encoded_size
 
 ID = UUID("AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee")
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -102,6 +102,8 @@ def test_integers_fit_their_column(cql_type: str, bits: int) -> None:
         ("float", 1e300),
         ("decimal", 1.5),
         ("decimal", Decimal("NaN")),
+        ("decimal", Decimal("1E+9999999999")),
+        ("decimal", Decimal("1E-2147483648")),
         ("uuid", "not a uuid"),
         ("uuid", 5),
         ("timeuuid", uuid4()),
@@ -112,6 +114,8 @@ def test_integers_fit_their_column(cql_type: str, bits: int) -> None:
         ("time", time(1, tzinfo=UTC)),
         ("inet", "10.0.0.999"),
         ("inet", 5),
+        ("inet", IPv6Address("fe80::1%eth0")),
+        ("inet", "fe80::1%eth0"),
         ("frozen<list<int>>", {1}),
         ("frozen<list<int>>", [1, "2"]),
         ("frozen<set<tinyint>>", {200}),
@@ -141,6 +145,63 @@ def test_only_keys_are_limited_in_size() -> None:
     for cql_type, value in (("blob", b"x" * 70_000), ("varint", 1 << 8 * 70_000 - 2)):
         with pytest.raises(InvalidQueryError, match=r"at most 65535 bytes as a key, not 70000"):
             canonical(key(cql_type), value)
+
+
+@pytest.mark.parametrize(
+    ("cql_type", "value", "beyond"),
+    [
+        ("varint", 2 ** (8 * 65_535 - 1) - 1, 2 ** (8 * 65_535 - 1)),
+        ("varint", -(2 ** (8 * 65_535 - 1)), -(2 ** (8 * 65_535 - 1)) - 1),
+        ("decimal", Decimal(2 ** (8 * 65_531 - 1) - 1), Decimal(2 ** (8 * 65_531 - 1) + 1)),
+        ("frozen<list<text>>", ["x" * 40_000, "x" * 25_523], ["x" * 40_000, "x" * 25_524]),
+        ("tuple<text, int>", ("x" * 65_523, 1), ("x" * 65_524, 1)),
+    ],
+    ids=["varint", "negative varint", "decimal", "list", "tuple"],
+)
+def test_the_longest_key_of_a_type_is_taken_and_one_byte_more_is_not(cql_type: str, value: Any, beyond: Any) -> None:
+    assert encoded_size(cql_type, canonical(key(cql_type), value)) == 65_535
+    with pytest.raises(InvalidQueryError, match=r"'k'.* at most 65535 bytes as a key, not 65536"):
+        canonical(key(cql_type), beyond)
+
+
+def test_a_decimal_of_far_too_many_digits_is_refused_without_measuring_it() -> None:
+    with pytest.raises(InvalidQueryError, match=r"at most 65535 bytes as a key, not 1000000 digits"):
+        canonical(key("decimal"), Decimal("9" * 1_000_000))
+
+
+def test_the_exponents_that_32_bits_hold_are_taken() -> None:
+    for fitting in (Decimal("1E+2147483648"), Decimal("1E-2147483647"), Decimal("10E+2147483647")):
+        assert canonical(key("decimal"), fitting) == fitting
+
+
+def test_other_columns_take_decimals_as_they_are_spelled() -> None:
+    assert str(canonical(Column("c", "decimal"), Decimal("1.50"))) == "1.50"
+    with pytest.raises(InvalidQueryError, match=r"'c'.*exponents from"):
+        canonical(Column("c", "decimal"), Decimal("1E+9999999999"))
+
+
+@pytest.mark.parametrize(
+    ("cql_type", "value", "size"),
+    [
+        ("text", "é", 2),
+        ("blob", b"abc", 3),
+        ("int", 1, 4),
+        ("bigint", 1, 8),
+        ("boolean", True, 1),
+        ("varint", 127, 1),
+        ("varint", 128, 2),
+        ("varint", -128, 1),
+        ("decimal", Decimal("-1.28"), 5),
+        ("inet", IPv4Address("10.0.0.1"), 4),
+        ("inet", IPv6Address("::1"), 16),
+        ("uuid", ID, 16),
+        ("timestamp", NOON, 8),
+        ("frozen<set<int>>", frozenset({1, 2}), 20),
+        ("tuple<int, text>", (1, "ab"), 14),
+    ],
+)
+def test_sizes_are_those_of_the_binary_protocol(cql_type: str, value: Any, size: int) -> None:
+    assert encoded_size(cql_type, value) == size
 
 
 def test_two_unicode_spellings_are_two_keys() -> None:
