@@ -42,7 +42,9 @@ class LazyDriver(TextFace):
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
-                    self._opened = self._opening()
+                    opened = self._opening()
+                    opened._known_tables = self._known_tables  # one memory: a table that is refused is forgotten here
+                    self._opened = opened
         driver: Driver = self._opened
         return driver
 

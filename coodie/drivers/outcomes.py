@@ -3,7 +3,8 @@ How a foreign error becomes one of ours, for every driver.
 
 Rules that live here: an error is raised as the leaf of our tree that says what the caller may do next AND as an
 instance of the driver's own class, so that ``except`` clauses written for the driver still hold; the driver's own
-exception is its cause. Texts begin with what happened to the write.
+exception is its cause. Nothing of that reaches into the driver's package. Texts begin with what happened to the write.
+A table that the database refused is no longer known as synced.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from coodie.exceptions import (
     NotApplied,
     Rejected,
     RowRejected,
+    TableRejected,
 )
-from coodie.statement import Fate, Outcome
+from coodie.statement import Fate, Outcome, Statement
 
 _OPENING: dict[type, str] = {
     NotApplied: "Nothing was written",
@@ -51,6 +53,16 @@ def outcome_of(error: CoodieError) -> Outcome:
     if isinstance(error, Rejected):
         return Outcome(Fate.REJECTED, error)
     return Outcome(Fate.NOT_APPLIED if isinstance(error, NotApplied) else Fate.UNKNOWN, error)
+
+
+def forget_refused(known: dict[str, Any], error: BaseException | None, statement: Statement) -> None:
+    """Forget that a statement's table was synced if the database refused it: the next ``sync_table`` looks again."""
+    if isinstance(error, TableRejected):
+        name = getattr(getattr(statement.shape, "table", None), "full_name", None)
+        if name is None:
+            known.clear()  # a text of the user's may be about any table
+        else:
+            known.pop(name, None)
 
 
 def check_process(pid: int) -> None:
@@ -87,11 +99,16 @@ def _join(leaf: type[DriverError], foreign: type[BaseException]) -> type[DriverE
         "__init__": opened,
         "__reduce__": reduced,
         "__str__": Exception.__str__,
+        "__repr__": Exception.__repr__,
         "__module__": leaf.__module__,
         "statement": None,  # over properties of these names, which some foreign classes have
         "host": None,
     }
+    kind: Any = type(foreign)
     try:
-        return type(leaf.__name__, (leaf, foreign), body)
+        # The metaclass itself is not called: that of cassandra-driver's protocol errors would enter our class in the
+        # table by which answers are decoded, in place of the foreign one.
+        joined: type[DriverError] = type.__new__(kind, leaf.__name__, (leaf, foreign), body)
+        return joined
     except TypeError:
         return leaf

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import pytest
 
+from coodie.connections import resolve
+from coodie.cql import render
 from coodie.exceptions import InvalidQueryError, TableRejected
 from coodie.fields import ClusteringKey, Counter, Indexed, PrimaryKey
+from coodie.plans import counters
+from coodie.statement import DropTable, Outcome, Statement
 from tests.contract.stores import Store, fresh
 
 
@@ -56,6 +61,34 @@ def test_a_table_that_was_never_made_is_said_to_be_missing(store: Store) -> None
         store.do(model(url="/").increment(views=1))
     with pytest.raises(TableRejected):
         store.do(model.find().all())
+
+
+@pytest.mark.parametrize("way", ["submit", "submit_async", "execute_many", "text"])
+def test_a_table_that_was_dropped_elsewhere_is_made_again(store: Store, way: str) -> None:
+    model, other = (store.table(hits(store, fresh("hits"), "views")) for _ in range(2))
+    driver, table = resolve(model)
+    store.do(model(url="/").increment(views=1))
+    driver.submit(Statement(DropTable(table), render=render))
+    assert store.do(model.sync_table()) == []  # nobody has noticed yet
+    update = counters.update(table, ("views",))
+    if way == "execute_many":
+        told: list[Outcome] = []
+        driver.execute_many([(update, (1, "/"))], 1, lambda index, outcome, count=1: told.append(outcome))
+        assert isinstance(told[0].error, TableRejected)
+    else:
+        with pytest.raises(TableRejected):
+            if way == "submit":
+                driver.submit(update.with_values((1, "/")))
+            elif way == "submit_async":
+                asyncio.run(driver.submit_async(update.with_values((1, "/"))))
+            else:
+                driver.execute(f"SELECT * FROM {table.full_name}")
+    assert store.do(model.sync_table())[0].startswith("CREATE TABLE IF NOT EXISTS")
+    store.do(model(url="/").increment(views=2))
+    assert store.do(model.get(url="/")).views == 2
+    assert bool(store.do(other.sync_table())) is (way == "text")  # a text may be about any table
+    for each in (model, other):
+        store.do(each.drop_table())
 
 
 def test_names_that_need_quoting_are_quoted(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import socket
@@ -15,6 +16,7 @@ import acsylla
 import pytest
 
 from coodie.drivers.acsylla import AcsyllaDriver
+from coodie.drivers.acsylla.sharding import ShardingNotices
 from coodie.exceptions import ConfigurationError, NotApplied, RowRejected
 from coodie.schema import Column, Table
 from coodie.statement import CounterUpdate, CreateTable, DropTable, Fate, Insert, Outcome, Select, Statement
@@ -232,6 +234,37 @@ def test_a_time_without_zone_is_utc(driver: AcsyllaDriver, submit: Submit, keysp
     submit(statement(Insert(table, ("k", "at")), 1, datetime(2024, 1, 1)))  # noqa: DTZ001 - that is the question
     assert submit(statement(Select(table))).items == [{"k": 1, "at": datetime(2024, 1, 1, tzinfo=UTC)}]
     driver.submit(statement(DropTable(table)))
+
+
+def test_cassandra_is_not_reproached_for_having_no_shards(
+    new_driver: Callable[[], AcsyllaDriver], caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = new_driver()
+    assert asyncio.run(driver.submit_async(ALIVE)).items
+    driver.close()
+    assert not [message for message in caplog.messages if "shard" in message.lower()]
+
+
+def test_notices_about_shards_are_logged_where_the_server_may_have_some(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("test_sharding_notices")
+    notices = ShardingNotices(logger)
+    logger.addFilter(notices)
+    notice = "Could not retrieve sharding info from connection to %s. Continuing WITHOUT SHARD-AWARENESS."
+    with notices.held():
+        logger.error(notice, "cassandra")
+        logger.error("another message")
+        notices.wanted = False
+    logger.error(notice, "cassandra again")
+    assert caplog.messages == ["another message"]
+    with notices.held():
+        logger.error(notice, "scylla")
+        notices.wanted = True
+    with pytest.raises(ConfigurationError), notices.held():
+        notices.wanted = False
+        logger.error(notice, "not reached")
+        raise ConfigurationError("not reached")
+    assert [message.split(".")[0].rsplit(" ", 1)[1] for message in caplog.messages[1:]] == ["scylla", "reached"]
+    logger.removeFilter(notices)
 
 
 def test_a_host_that_is_not_there_is_named() -> None:

@@ -9,19 +9,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cassandra import InvalidRequest, Unavailable
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, Session
 from cassandra.policies import FallthroughRetryPolicy, RetryPolicy, RoundRobinPolicy
+from cassandra.protocol import SyntaxException
 
 from coodie import drivers
 from coodie.drivers import registry
 from coodie.drivers.cassandra import CassandraDriver
-from coodie.exceptions import ConfigurationError, NotApplied, RowRejected, TableRejected
-from coodie.schema import Table
-from coodie.statement import CounterUpdate, CreateTable, DropTable, Select, Statement
+from coodie.exceptions import ConfigurationError, NotApplied, Rejected, RowRejected, TableRejected
+from coodie.schema import Column, Table
+from coodie.statement import CounterUpdate, CreateTable, DropTable, Insert, Select, Statement
 from tests.integration.server_driver import ServerDriverContract, Submit, counters, raw, statement
 from tests.support.cassandra import Server
 
@@ -169,6 +171,34 @@ def test_errors_are_of_the_clients_classes_too(driver: CassandraDriver, hits: Ta
         driver.submit(statement(CounterUpdate(hits, ("views",)), 1, "/home", consistency="THREE"))
     assert isinstance(unavailable.value, NotApplied)  # surely Cassandra: checked before the write
     assert unavailable.value.alive_replicas == 1
+
+
+def test_an_error_met_twice_is_the_same_twice(driver: CassandraDriver, submit: Submit) -> None:
+    """The second answer is decoded by the client's own class, and the connection lives on."""
+    for _ in range(3):
+        with pytest.raises(SyntaxException) as refused:
+            submit(raw("SELEC 1"))
+        assert isinstance(refused.value, Rejected)
+        assert "no viable alternative" in str(refused.value)
+    assert driver.submit(raw("SELECT release_version FROM system.local")).items
+
+
+def test_a_moment_of_a_distant_year_is_read_to_the_millisecond(
+    driver: CassandraDriver, submit: Submit, keyspace: str
+) -> None:
+    table = Table("moments", (Column("k", "int", partition_index=0), Column("at", "timestamp")), keyspace)
+    driver.submit(statement(CreateTable(table)))
+    days = ("0001-01-01", "1066-10-14T09:00:07", "1969-12-31T23:59:59", "2999-01-02", "9999-12-31T23:59:59")
+    moments = [
+        datetime.fromisoformat(day).replace(microsecond=1000 * milliseconds, tzinfo=UTC)
+        for day in days
+        for milliseconds in (0, 1, 123, 501, 999)
+    ]
+    for k, at in enumerate(moments):
+        driver.submit(statement(Insert(table, ("k", "at")), k, at))
+    stored = {row["k"]: row["at"] for row in submit(statement(Select(table))).items}
+    assert [stored[k] for k in range(len(moments))] == moments
+    driver.submit(statement(DropTable(table)))
 
 
 def test_a_host_that_is_not_there_is_named() -> None:

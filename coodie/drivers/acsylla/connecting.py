@@ -15,12 +15,16 @@ import acsylla
 from acsylla import errors
 
 from coodie.drivers.acsylla.errors import described
+from coodie.drivers.acsylla.sharding import ShardingNotices
 from coodie.exceptions import ConfigurationError
 
 REQUEST_TIMEOUT = 10.0
 _DEFAULT_PORT = 9042
 
-logging.getLogger("acsylla").addHandler(logging.NullHandler())
+_log = logging.getLogger("acsylla")
+_log.addHandler(logging.NullHandler())
+_notices = ShardingNotices(_log)
+_log.addFilter(_notices)
 
 
 async def open_session(hosts: list[str], keyspace: str | None, options: dict[str, Any]) -> Any:
@@ -32,7 +36,10 @@ async def open_session(hosts: list[str], keyspace: str | None, options: dict[str
     except (TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(f"acsylla refused the options of the cluster: {error}") from error
     try:
-        return await cluster.create_session(keyspace=keyspace)
+        with _notices.held():
+            session = await cluster.create_session(keyspace=keyspace)
+            _notices.wanted = not is_surely_cassandra(session)
+        return session
     except errors.CassErrorLibUnableToSetKeyspace as error:
         raise ConfigurationError(
             f"The keyspace {keyspace!r} does not exist at {where}: create it first, or correct its name."

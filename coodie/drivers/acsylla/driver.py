@@ -24,10 +24,10 @@ from coodie.drivers.acsylla.fanout import Fanout
 from coodie.drivers.acsylla.sessions import GivenSession, LoopSession, SessionPerLoop
 from coodie.drivers.acsylla.values import convert_rows
 from coodie.drivers.bridges import run_on
-from coodie.drivers.outcomes import check_process
+from coodie.drivers.outcomes import check_process, forget_refused
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.text import TextFace
-from coodie.exceptions import ConfigurationError
+from coodie.exceptions import ConfigurationError, TableRejected
 from coodie.statement import Rows, Statement
 
 
@@ -102,25 +102,17 @@ class AcsyllaDriver(TextFace):
     async def submit_async(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any event loop; never blocks it."""
         self._check_usable()
-        session = await self._sessions.here()
-        query = await session.prepared.query(statement)
-        if statement.paging_state is not None:
-            query.set_page_state(statement.paging_state)
-        items: list[dict[str, Any]] = []
-        while True:
-            page = await self._page(session, query, statement)
-            if statement.fetch_size is not None or (page.paging_state is None and not items):
-                return page
-            items += page.items
-            if page.paging_state is None:
-                return Rows(items)
-            query.set_page_state(page.paging_state)
+        try:
+            return await self._rows(statement)
+        except TableRejected as error:
+            forget_refused(self._known_tables, error, statement)
+            raise
 
     def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
         """Send a stream of statements, at most ``limit`` in flight; see the protocol. Settles on the session's loop."""
         self._check_usable()
         loop = self._sessions.loop_for_many()
-        fanout = Fanout(work, limit, settle)
+        fanout = Fanout(work, limit, settle, self._known_tables)
         fanout.wait(asyncio.run_coroutine_threadsafe(self._fan_out(fanout), loop), loop)
 
     def close(self) -> None:
@@ -138,6 +130,22 @@ class AcsyllaDriver(TextFace):
     async def _fan_out(self, fanout: Fanout) -> None:
         """Run a fan-out on the session of the running loop."""
         await fanout.run(await self._sessions.here())
+
+    async def _rows(self, statement: Statement) -> Rows:
+        """Send one statement and await its rows, all pages or one."""
+        session = await self._sessions.here()
+        query = await session.prepared.query(statement)
+        if statement.paging_state is not None:
+            query.set_page_state(statement.paging_state)
+        items: list[dict[str, Any]] = []
+        while True:
+            page = await self._page(session, query, statement)
+            if statement.fetch_size is not None or (page.paging_state is None and not items):
+                return page
+            items += page.items
+            if page.paging_state is None:
+                return Rows(items)
+            query.set_page_state(page.paging_state)
 
     async def _page(self, session: LoopSession, query: Any, statement: Statement) -> Rows:
         """Send one request and await its page, as dicts of declared types."""

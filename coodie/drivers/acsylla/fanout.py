@@ -19,7 +19,7 @@ from acsylla.errors import CassErrorLibNoHostsAvailable
 from coodie.drivers.acsylla.errors import classified
 from coodie.drivers.acsylla.prepared import Binder
 from coodie.drivers.acsylla.sessions import LoopSession
-from coodie.drivers.outcomes import outcome_of
+from coodie.drivers.outcomes import forget_refused, outcome_of
 from coodie.drivers.protocol import Settle, Work
 from coodie.exceptions import ConfigurationError, CoodieError, MaybeApplied
 from coodie.statement import APPLIED, Outcome, Statement
@@ -33,10 +33,11 @@ _LOOK_AGAIN = 1.0  # seconds between looks at whether the loop that is waited fo
 class Fanout:
     """One run of ``execute_many`` on one session."""
 
-    def __init__(self, work: Work, limit: int, settle: Settle) -> None:
+    def __init__(self, work: Work, limit: int, settle: Settle, known: dict[str, Any]) -> None:
         self._items = self._numbered(work)
         self._limit = max(1, limit)
         self._settle = settle
+        self._known = known  # the driver's memory of synced tables
         self._in_flight = [_NONE] * self._limit  # by worker: the number of its item
         self._abandoned = False
         self._refused: dict[int, tuple[Statement, CoodieError]] = {}  # by identity, and kept: so it stays unique
@@ -81,12 +82,15 @@ class Fanout:
                     template = statement
                 query = bound(values)
             except CoodieError as error:
+                forget_refused(self._known, error, statement)
                 told(worker, index, outcome_of(error))
                 continue
             try:
                 await execute(query)
             except Exception as error:
-                told(worker, index, await _outcome(error, statement, session))
+                outcome = await _outcome(error, statement, session)
+                forget_refused(self._known, outcome.error, statement)
+                told(worker, index, outcome)
                 continue
             except asyncio.CancelledError:
                 self.abandon()

@@ -6,14 +6,14 @@ Rules that live here:
 * The execution profile of a cluster that is ours never re-sends; statements that may be sent twice carry the client's
   own policy (or the one the user gave) themselves.
 * Options of the client's older style that cannot stand beside a profile are moved into it.
-* A host that is not reached or a keyspace that does not exist is one ConfigurationError that names it.
+* A host that is not found or not reached or a keyspace that does not exist is one ConfigurationError that names it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from cassandra import InvalidRequest
+from cassandra import InvalidRequest, UnresolvableContactPoints
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, default_lbp_factory
 from cassandra.policies import RetryPolicy
 from cassandra.query import dict_factory
@@ -35,6 +35,8 @@ def open_session(hosts: list[Any], keyspace: str | None, options: dict[str, Any]
     options.setdefault("protocol_version", _PROTOCOL_VERSION)
     try:
         cluster = Cluster(hosts, execution_profiles=profiles, **options)
+    except UnresolvableContactPoints as error:
+        raise ConfigurationError(_unresolvable(hosts)) from error
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"cassandra-driver refused the options of the cluster: {error}") from error
     try:
@@ -87,6 +89,16 @@ def _connected(cluster: Any, keyspace: str | None, where: str) -> Any:
                 f"The keyspace {keyspace!r} does not exist at {where}: create it first, or correct its name."
             ) from error
     return session
+
+
+def _unresolvable(hosts: list[Any]) -> str:
+    """Return the line about contact points of which none has an address."""
+    text = f"Cannot connect to Cassandra: no address was found for {', '.join(repr(host) for host in hosts)}"
+    for host in hosts:
+        name, colon, port = str(host).partition(":")
+        if colon and port.isdigit():
+            return f"{text}; the port goes into port=, as in hosts=[{name!r}], port={port}."
+    return f"{text}; correct the names in hosts=."
 
 
 def _where(hosts: list[Any], options: dict[str, Any]) -> str:

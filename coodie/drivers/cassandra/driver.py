@@ -26,7 +26,7 @@ from coodie.drivers.cassandra.errors import classified, not_sent, refused_text
 from coodie.drivers.cassandra.fanout import Fanout, Sender
 from coodie.drivers.cassandra.prepared import NEVER_RESEND, Prepared, PreparedStatements, instructions
 from coodie.drivers.cassandra.values import convert_rows
-from coodie.drivers.outcomes import check_process, outcome_of
+from coodie.drivers.outcomes import check_process, forget_refused, outcome_of
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.text import TextFace
 from coodie.exceptions import ConfigurationError, CoodieError, DriverError
@@ -124,7 +124,9 @@ class CassandraDriver(TextFace):
         try:
             return Prepared(self._session.prepare(statement.cql))
         except Exception as error:
-            raise refused_text(error, statement) from error
+            refused = refused_text(error, statement)
+            forget_refused(self._known_tables, refused, statement)
+            raise refused from error
 
     def _sent(self, query: Any, statement: Statement, state: bytes | None = None) -> Any:
         """Send a client statement and return its future; NotApplied where the client raises before it sends."""
@@ -187,7 +189,9 @@ class CassandraDriver(TextFace):
     def _classified(self, error: Exception, statement: Statement, future: Any) -> DriverError:
         """Return the error to raise for one that a sent statement met."""
         resent = statement.idempotent and self._retrying is not NEVER_RESEND
-        return classified(error, statement, strict=self._strict, resent=resent, host=future.coordinator_host)
+        ours = classified(error, statement, strict=self._strict, resent=resent, host=future.coordinator_host)
+        forget_refused(self._known_tables, ours, statement)
+        return ours
 
     def _check_usable(self) -> None:
         """Refuse to use a connection that is closed or belongs to the parent process."""

@@ -5,7 +5,8 @@ Rules that live here:
 
 * Converters are chosen once per result, from its column types; columns of text, numbers, counters, UUIDs and blobs have
   none and cost nothing per row.
-* ``timestamp`` comes back as an aware datetime in UTC, ``date`` and ``time`` as those of ``datetime``, ``inet`` as an
+* ``timestamp`` comes back as an aware datetime in UTC, to the millisecond that is stored (the client reckons in floats,
+  which are wrong by microseconds in distant years), ``date`` and ``time`` as those of ``datetime``, ``inet`` as an
   address, sets and maps as ``set`` and ``dict``.
 * Only addresses need help on the way in: the client's encoder wants their text.
 """
@@ -13,7 +14,7 @@ Rules that live here:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, get_origin
 
@@ -21,9 +22,18 @@ from cassandra import cqltypes
 
 Converter = Callable[[Any], Any]
 
+
+def _moment(value: datetime) -> datetime:
+    """Return the stored moment: the nearest whole millisecond, in UTC."""
+    beyond = value.microsecond % 1000
+    if beyond:
+        value += timedelta(microseconds=1000 - beyond if beyond >= 500 else -beyond)
+    return value.replace(tzinfo=UTC)
+
+
 _PLAIN: dict[type[Any], Converter] = {
-    cqltypes.DateType: lambda value: value.replace(tzinfo=UTC),
-    cqltypes.TimestampType: lambda value: value.replace(tzinfo=UTC),
+    cqltypes.DateType: _moment,
+    cqltypes.TimestampType: _moment,
     cqltypes.SimpleDateType: lambda value: value.date(),
     cqltypes.TimeType: lambda value: value.time(),
     cqltypes.InetAddressType: ip_address,

@@ -25,7 +25,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
-from coodie.drivers.outcomes import outcome_of
+from coodie.drivers.outcomes import forget_refused, outcome_of
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.sqlite import counter_rows
 from coodie.drivers.sqlite.errors import ERRORS, classified
@@ -76,8 +76,12 @@ class Flush:
         self._write = write
         self._writer = Writer()
 
-    def run(self, work: Work, settle: Settle) -> None:
-        """Write everything the work yields, telling the fate of each; an error of the iterator ends it, after that."""
+    def run(self, work: Work, settle: Settle, known: dict[str, Any]) -> None:
+        """
+        Write everything the work yields, telling the fate of each; an error of the iterator ends it, after that.
+
+        ``known``: the driver's memory of synced tables, from which refused ones are removed.
+        """
         remaining, start = iter(work), 0
         failure: BaseException | None = None
         while failure is None:
@@ -88,7 +92,7 @@ class Flush:
                 failure = error
             if not taking.groups:
                 break
-            self._settle(taking.groups, settle)
+            self._settle(taking.groups, settle, known)
             start = taking.next_index()
         if failure is not None:
             raise failure
@@ -106,15 +110,16 @@ class Flush:
             except (*ERRORS, DriverError, ConfigurationError):
                 _log.debug("The number of this SQLite writer stays in the file until another writer removes it by age")
 
-    def _settle(self, chunk: Sequence[Group], settle: Settle) -> None:
+    def _settle(self, chunk: Sequence[Group], settle: Settle, known: dict[str, Any]) -> None:
         outcome = self._written(chunk)
         if outcome.fate is Fate.REJECTED:
             parts = parted(chunk, whole_groups=isinstance(outcome.error, TableRejected))
             if len(parts) > 1:
                 for part in parts:
-                    self._settle(part, settle)
+                    self._settle(part, settle, known)
                 return
         for group in chunk:
+            forget_refused(known, outcome.error, group.template)
             for start, count in group.runs:
                 settle(start, outcome, count)
 

@@ -15,9 +15,10 @@ from coodie import connections, counters, drivers
 from coodie.drivers import AbstractDriver, LazyDriver, get_driver, register_driver, registry
 from coodie.drivers.adapter import TextDriverAdapter
 from coodie.drivers.sqlite import SQLiteDriver
-from coodie.exceptions import ConfigurationError, InvalidQueryError, MaybeApplied, RowRejected
+from coodie.exceptions import ConfigurationError, InvalidQueryError, MaybeApplied, RowRejected, TableRejected
 from coodie.fields import PrimaryKey
-from coodie.statement import Fate, Outcome, Raw, Rows, Statement
+from coodie.schema import Column, Table
+from coodie.statement import Fate, Outcome, Raw, Rows, Select, Statement
 from coodie.sync import Document
 
 
@@ -113,6 +114,22 @@ def test_acsylla_without_hosts_says_what_it_requires(native_async: bool) -> None
             connections.init_coodie(driver_type="acsylla")
 
 
+NO_ADDRESS = [
+    (["nosuch.host.invalid"], "'nosuch.host.invalid'; correct the names in hosts=."),
+    (
+        ["10.0.0.5:9042", "db:9"],
+        "'10.0.0.5:9042', 'db:9'; the port goes into port=, as in hosts=['10.0.0.5'], port=9042.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("hosts", "told"), NO_ADDRESS)
+def test_hosts_without_an_address_are_named(hosts: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        connections.init_coodie(hosts=hosts, driver_type="cassandra")
+    assert str(refused.value) == f"Cannot connect to Cassandra: no address was found for {told}"
+
+
 def test_a_lazy_driver_connects_at_first_use() -> None:
     driver = connections.init_coodie(hosts=["127.0.0.1"], port=1, keyspace="web", lazy=True, compression=True)
     assert isinstance(driver, LazyDriver)
@@ -124,6 +141,16 @@ def test_a_lazy_driver_connects_at_first_use() -> None:
         asyncio.run(driver.submit_async(a_statement()))
     driver.close()
     asyncio.run(driver.close_async())
+
+
+def test_a_lazy_driver_forgets_a_table_that_is_refused(database: str) -> None:
+    lazy = LazyDriver(lambda: SQLiteDriver(database))
+    lazy._known_tables["hits"] = frozenset({"url"})
+    hits = Table("hits", (Column("url", "text", partition_index=0),))
+    with pytest.raises(TableRejected):
+        lazy.submit(Statement(Select(hits)))
+    assert lazy._known_tables == {}
+    lazy.close()
 
 
 def test_a_lazy_driver_is_opened_once_and_passes_everything_on(database: str) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from types import ModuleType
 from typing import Any
 
 import acsylla.errors as acsylla_errors
 import cassandra
+import cassandra.cluster
+import cassandra.connection
+import cassandra.protocol
 import pytest
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionBusy, ConnectionException, ConnectionShutdown
@@ -15,7 +19,7 @@ from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessa
 
 from coodie.drivers.acsylla import errors as of_acsylla
 from coodie.drivers.cassandra import errors as of_cassandra
-from coodie.drivers.outcomes import outcome_of, raised_as
+from coodie.drivers.outcomes import forget_refused, outcome_of, raised_as
 from coodie.drivers.refusals import is_about_table, placeholders
 from coodie.exceptions import (
     ConfigurationError,
@@ -27,6 +31,7 @@ from coodie.exceptions import (
     RowRejected,
     TableRejected,
 )
+from coodie.schema import Column, Table
 from coodie.statement import CounterUpdate, Fate, Raw, Select, Statement
 
 UPDATE = Statement(CounterUpdate("hits", ("views",)), (1, "/home"), lambda shape: "UPDATE hits")
@@ -152,6 +157,42 @@ def test_an_error_keeps_the_fields_of_both_and_can_be_pickled() -> None:
     copy = pickle.loads(pickle.dumps(ours))
     assert isinstance(copy, MaybeApplied)
     assert (str(copy), copy.statement, copy.host) == (str(ours), ours.statement, ours.host)
+
+
+MODULES = (cassandra, cassandra.protocol, cassandra.cluster, cassandra.connection, acsylla_errors)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_an_error_of_any_class_is_both_and_leaves_the_clients_package_as_it_was(module: ModuleType) -> None:
+    """cassandra-driver enters each subclass of a protocol error in the table by which it decodes answers."""
+    decoding = dict(cassandra.protocol.error_classes)
+    opcodes = dict(cassandra.protocol._message_types_by_opcode)
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert kinds
+    for kind in kinds:
+        foreign = kind.__new__(kind)  # each has an __init__ of its own
+        ours = raised_as(NotApplied, foreign, "why", statement="UPDATE hits", host="127.0.0.1:9042")
+        assert isinstance(ours, NotApplied)
+        assert isinstance(ours, kind)
+        told = (str(ours), ours.statement, ours.host, ours.__cause__)
+        assert told == ("Nothing was written: why", "UPDATE hits", "127.0.0.1:9042", foreign)
+        assert repr(ours) == "NotApplied('Nothing was written: why')"
+    assert cassandra.protocol.error_classes == decoding
+    assert cassandra.protocol._message_types_by_opcode == opcodes
+
+
+def test_a_refused_table_is_no_longer_known_and_no_other_is_forgotten() -> None:
+    hits, posts = (Table(name, (Column("url", "text", partition_index=0),), "web") for name in ("hits", "posts"))
+    known = {"web.hits": frozenset({"url"}), "web.posts": frozenset({"url"})}
+    select = Statement(Select(hits))
+    for error in (None, RowRejected("x"), NotApplied("x"), MaybeApplied("x")):
+        forget_refused(known, error, select)
+    assert len(known) == 2
+    for _ in range(2):
+        forget_refused(known, TableRejected("x"), select)
+        assert list(known) == [posts.full_name]
+    forget_refused(known, TableRejected("x"), BATCH)  # a text may be about any table
+    assert known == {}
 
 
 @pytest.mark.parametrize(
