@@ -86,7 +86,7 @@ class SQLiteDriver(TextFace):
     """One SQLite database. Every method from any thread; the async ones from any loop; usable again after a fork."""
 
     needs_keyspace = False
-    rows_at_once = 1024
+    rows_at_once = 64  # more at once live long enough to cost the collector full passes, of 15 ms each
 
     def __init__(self, database: str | os.PathLike[str], default_keyspace: str | None = None) -> None:
         """Open a file, made if missing, or ``:memory:``; ConfigurationError says what is wrong with the path."""
