@@ -96,13 +96,13 @@ def _text(column: Column, value: Any) -> str:
         raise _refused(column, "cannot hold a lone surrogate") from None
     if column.cql_type == "ascii" and not text.isascii():
         raise _refused(column, "takes 7-bit characters only")
-    return _sized(column, text, size)  # type: ignore[no-any-return]
+    return _sized(column, text, size)  # type: ignore[no-any-return]  # it gives back what it is given
 
 
 def _blob(column: Column, value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise _wrong_type(column, value, "bytes")
-    return _sized(column, bytes(value), len(value))  # type: ignore[no-any-return]
+    return _sized(column, bytes(value), len(value))  # type: ignore[no-any-return]  # it gives back what it is given
 
 
 def _integer(column: Column, value: Any) -> int:
@@ -149,7 +149,7 @@ def _decimal(column: Column, value: Any) -> Decimal:
         return exact
     if len(digits) > _KEY_DIGITS_MAX:
         raise _refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {len(digits)} digits")
-    return _sized(column, exact, encoded_size("decimal", exact))  # type: ignore[no-any-return]
+    return _sized(column, exact, encoded_size("decimal", exact))  # type: ignore[no-any-return]  # it gives back what it is given
 
 
 def _shortest(value: Decimal) -> Decimal:

@@ -64,7 +64,6 @@ class Engine:
         self.last_error: str | None = None
         self.raised: list[Exception] = []  # by the last flush, ten at the most
         self.last_flush_clock: float | None = None
-        self.began_at = clock()  # of the last flush
         self.clean_at = clock()  # when the buffer was last seen with nothing pending
         self.tables: dict[int, Waiting] = {}  # suspended ones, by id of the held table
         self.connections: dict[str, Waiting] = {}
@@ -80,7 +79,7 @@ class Engine:
         Sending stops ``timeout`` seconds from now less the time an answer may take, so that what is in flight can
         still answer. Raises nothing for a database that fails.
         """
-        began = self.began_at = self._clock()
+        began = self._clock()
         self.raised = []
         total = Tally()
         while True:

@@ -180,7 +180,7 @@ def test_rows_of_a_counter_class_are_found_by_their_keys(store: Store, hits: Any
     ids=["digits", "exponent", "varint", "scope"],
 )
 def test_keys_that_a_database_refuses_are_refused_at_the_call(store: Store, annotation: Any, key: Any) -> None:
-    class Odd(store.face.CounterDocument):  # type: ignore[name-defined,misc]
+    class Odd(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
         amount: Annotated[annotation, PrimaryKey()]
         hits: Annotated[int, Counter()]
 

@@ -201,7 +201,7 @@ def test_a_queryset_creates_documents(store: Store, posts: Any, ann: str) -> Non
 
 
 def test_columns_may_be_named_as_the_parameters_of_methods(store: Store) -> None:
-    class Odd(store.face.Document):  # type: ignore[name-defined,misc]
+    class Odd(store.face.Document):  # type: ignore[name-defined,misc]  # a face chosen at run time
         self: Annotated[str, PrimaryKey()]
         cls: Annotated[str, ClusteringKey()]
 

@@ -145,7 +145,7 @@ def test_who_waits_for_room_while_the_aggregator_stops_writes_through(store: Sto
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    while not aggregator._machine.background._mailbox.empty():  # type: ignore[union-attr]
+    while not aggregator._machine.background._mailbox.empty():  # type: ignore[union-attr]  # it is started
         pass
     aggregator.shutdown()
     waiter.join(20)
