@@ -8,13 +8,15 @@ be made; what is done lies with the parts (``machine``). Nothing here blocks a t
 from __future__ import annotations
 
 import asyncio
-import logging
+import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from aggregator import lifecycle, reports
+from aggregator.afterwards import Afterwards
+from aggregator.beginning import Beginning
 from aggregator.bulk import add_many
 from aggregator.config import read_options
 from aggregator.exceptions import LifecycleError
@@ -26,7 +28,6 @@ from coodie import counters
 if TYPE_CHECKING:
     from aggregator.core.records import FlushResult, HotKey, Rejected, Stats, Unknown
 
-log = logging.getLogger("aggregator")
 current = lifecycle.current
 
 
@@ -49,6 +50,7 @@ class Aggregator:
         self.options = read_options(options)
         self._machine: Machine | None = None
         self._is_started = False
+        self._beginning = threading.RLock()  # held while a forked child makes its own machine
 
     def __repr__(self) -> str:
         chosen = self.options
@@ -63,16 +65,30 @@ class Aggregator:
 
         Raises:
             ConfigurationError: another aggregator is started in this process.
+            JournalError: the journal cannot be opened; says why and what helps. Nothing was started.
         """
         if lifecycle.claim(self):
-            self._machine = Machine(self.options)
-            self._is_started = True
-            if self.options.mode == "buffered":
-                self._machine.background.start()
-            counters.install(self._machine.intake)
+            try:
+                self._begin()
+            except BaseException:
+                lifecycle.release(self)
+                raise
         elif not self._is_started:
             raise LifecycleError("start() while shutdown() is still writing: wait for it; nothing was started")
         return self
+
+    def _begin(self) -> Machine:
+        """Make a machine and route increments to it, once; a forked child does so with its first increment."""
+        with lifecycle.OPENING, self._beginning:
+            if self._machine is None or not self._is_started:
+                if isinstance(counters.sink, Afterwards):
+                    counters.sink.close()  # of an aggregator that was shut down: its journal's slot is free again
+                self._machine = Machine(self.options)
+                self._is_started = True
+                if self.options.mode == "buffered":
+                    self._machine.background.start()
+                counters.install(self._machine.intake)
+            return self._machine
 
     def shutdown(self, timeout: float | None = None) -> FlushResult | None:
         """
@@ -109,31 +125,29 @@ class Aggregator:
             if left <= 0:
                 break
             result = self._wait(machine, machine.background.ask(patient=True, timeout=left), left)
-        machine.background.stop(max(limit - (machine.clock() - began), 0.0))
+        has_ended = machine.background.stop(max(limit - (machine.clock() - began), 0.0))
+        after = Afterwards(machine)
+        if after.is_needed():  # exact tables: their writer goes on until the process ends
+            counters.install(after)
+        elif has_ended:
+            machine.close()
         lifecycle.release(self)
         if result.remaining:
-            log.error(
-                "shut down with %d unit(s) not written after %.1f s: %s; they are lost with this process",
-                result.remaining,
-                machine.clock() - began,
-                "; ".join(result.errors) or "no answer in time",
-            )
+            reports.log_remaining(result, self.options.journal, machine.clock() - began)
         return result
 
     def _shutdown_at_exit(self) -> None:
         self._shutdown(None)
 
     def _begin_anew_in_child(self) -> None:
-        """Start empty in a forked child: the parent keeps its rows, and writes them."""
-        parent = self._machine
-        if parent is None or not self._is_started:
-            return
-        for held in parent.buffer.tables.values():
-            held.totals.slots.clear()  # compiled writers of the parent miss in the child
-        self._machine = Machine(self.options)
-        counters.install(self._machine.intake)
-        if self.options.mode == "buffered":
-            self._machine.background.start()
+        """Let go of the parent's rows, files and thread in a forked child, which begins with its first increment."""
+        self._beginning = threading.RLock()
+        parent, self._machine = self._machine, None
+        if parent is not None:
+            parent.abandon()
+        if self._is_started:
+            self._is_started = False
+            counters.install(Beginning(self._begin))
 
     def __enter__(self) -> Aggregator:
         self._refuse_on_loop("with", "async with")
@@ -232,7 +246,10 @@ class Aggregator:
 
     def stats(self) -> Stats:
         """Return the account at this instant; see ``Stats``."""
-        return reports.stats(self._machine, is_started=self._is_started)
+        machine = self._machine
+        if machine is None and lifecycle.current() is self:
+            machine = self._running("stats()")
+        return reports.stats(machine, is_started=self._is_started)
 
     def top(self, n: int = 10, table: str | None = None) -> list[HotKey]:
         """Return the ``n`` hottest rows of the last minutes, of one table or of all."""
@@ -260,6 +277,8 @@ class Aggregator:
     # --- checks -----------------------------------------------------------------------------------------------
 
     def _running(self, call: str) -> Machine:
+        if self._machine is None and isinstance(counters.sink, Beginning) and lifecycle.current() is self:
+            return self._begin()
         if self._machine is None:
             raise LifecycleError(f"{call} before start(): start the aggregator first (start(), with, or async with)")
         return self._machine

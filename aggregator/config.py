@@ -17,7 +17,6 @@ from coodie.exceptions import ConfigurationError
 
 CONSISTENCY_LEVELS = ("ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE")
 LATER = {
-    "journal": "the journal is not built yet",
     "status": "the status endpoint is not built yet",
 }
 
@@ -146,6 +145,8 @@ def _check_pairs(options: Options) -> None:
         )
     if options.mode == "agent" and options.journal is None:
         raise ConfigurationError("mode='agent' with journal=None: an agent's workers need journal=DIRECTORY")
+    if options.mode == "agent":
+        raise ConfigurationError("mode='agent': the host's agent is not built yet; use another mode in this version")
     if options.durability == "disk" and options.journal is None:
         raise ConfigurationError("durability='disk' with journal=None: only a journal can be synced; journal=DIRECTORY")
     for name, why in LATER.items():

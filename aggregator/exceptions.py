@@ -3,6 +3,7 @@ Every error the aggregator raises, beside those of ``coodie.exceptions`` that re
 
     AggregatorError
     ├─ BufferFull        no room for a new row, and ``when_full`` says to refuse: nothing was accepted
+    ├─ JournalError      the journal cannot be read or written: the text says what was kept (also an OSError)
     └─ LifecycleError    a call at the wrong time or on the wrong thread: nothing was done (also a RuntimeError)
     ConfigurationError   coodie's own: an option is wrong, or two do not go together
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from coodie.exceptions import ConfigurationError
 
-__all__ = ["AggregatorError", "BufferFull", "ConfigurationError", "LifecycleError"]
+__all__ = ["AggregatorError", "BufferFull", "ConfigurationError", "JournalError", "LifecycleError"]
 
 
 class AggregatorError(Exception):
@@ -29,6 +30,10 @@ class BufferFull(AggregatorError):
         self.table = table
         self.max_keys = max_keys
         self.when_full = when_full
+
+
+class JournalError(AggregatorError, OSError):
+    """The journal cannot be read or written; the text says what was kept and what to do."""
 
 
 class LifecycleError(AggregatorError, RuntimeError):

@@ -10,6 +10,7 @@ Rules that live here:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,8 @@ from aggregator import scopes
 from aggregator.awaitable import COMPLETED
 from aggregator.core import compiled
 from aggregator.core.buffer import Added
+from aggregator.delivery.exact import check_consistency
+from aggregator.exceptions import JournalError
 from coodie import connections, counters
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.plans.counters import checked_delta, deltas_of, key_of
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from aggregator.core.held import Held
     from aggregator.core.taken import Key
     from coodie.schema import Table
+
+log = logging.getLogger("aggregator")
 
 
 @dataclass(slots=True)
@@ -53,12 +58,15 @@ class Intake:
         options: Options,
         write_through: Callable[..., Any],
         find_room: Callable[..., Any],
+        flushes: Callable[[bool], Any],
     ) -> None:
         self.buffer = buffer
         self.options = options
         self._write_through = write_through  # (held, key, deltas, is_aio) -> None or awaitable
         self._find_room = find_room  # (binding, key, deltas) -> None or awaitable
+        self._flushes = flushes  # (is_aio) -> None or awaitable
         self._bindings: dict[type[Any], Binding] = {}
+        self._has_warned = False
 
     # --- what a class resolves to -----------------------------------------------------------------------------
 
@@ -69,12 +77,10 @@ class Intake:
         found = self._bindings.get(model)
         if found is not None and found.table is table and found.connection == connection:
             return found
-        if table.counters != "native":
-            raise ConfigurationError(
-                f"{model.__name__} has counters = {table.counters!r}: exact tables are not built yet in this version; "
-                "nothing was accepted"
-            )
         self._check_timeout(driver, table)
+        if table.counters == "exact":
+            check_consistency(table, self.options.consistency)
+            self._warn_of_writers(table)
         columns = tuple(column.name for column in table.counter_columns)
         with self.buffer.lock:
             held = self.buffer.table(connection, table, columns)
@@ -93,6 +99,15 @@ class Intake:
                 "request_timeout is allowed; nothing was accepted"
             )
 
+    def _warn_of_writers(self, table: Table) -> None:
+        if self.options.journal is None and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "exact table %s without a journal: each start is a new writer, so its rows grow with the starts of "
+                "this process, and what is not written when it is killed is lost; journal=DIRECTORY ends both",
+                table.full_name,
+            )
+
     def _merge_shape(self, model: type[Any], held: Held, table: Table) -> None:
         """Let two models of one table merge: same key, columns of either."""
         key = [(column.name, column.cql_type) for column in table.primary_key]
@@ -101,6 +116,11 @@ class Intake:
             raise ConfigurationError(
                 f"{model.__name__} declares {table.full_name} with the primary key {key}, another model of that table "
                 f"with {known}; give both the same key; nothing was accepted"
+            )
+        if table.counters != held.table.counters:
+            raise ConfigurationError(
+                f"{model.__name__} declares the counters of {table.full_name} as {table.counters!r}, another model of "
+                f"that table as {held.table.counters!r}; give both the same; nothing was accepted"
             )
         missing = [column for column in table.columns if column.name not in held.table.by_name]
         if missing:
@@ -136,12 +156,23 @@ class Intake:
             return self._without_room(binding, key, deltas, done)
         if added is Added.CLOSED:
             return self._write_through(binding.held, key, deltas, is_aio=binding.is_aio)
+        if added is Added.UNJOURNALED:
+            return self._without_journal(binding, key, deltas, done)
         return self._told(added, binding, deltas, done)
 
     def _told(self, added: Added, binding: Binding, deltas: Mapping[str, int], done: Any) -> Any:
         if added is Added.OVERFLOW:
-            raise overflow(binding, deltas)
+            raise overflow(binding.held.name, deltas)
         return done
+
+    def _without_journal(self, binding: Binding, key: Key, deltas: Mapping[str, int], done: Any) -> Any:
+        """Do as ``when_full`` says where the journal cannot take a new row; waiting would not help."""
+        if self.options.when_full in ("drop", "direct"):
+            return self._without_room(binding, key, deltas, done)
+        raise JournalError(
+            f"{binding.table.full_name}: the journal cannot take a new row ({self.buffer.journal_error}); this "
+            "increment was not accepted; rows already held go on, and so will new ones once the journal can be written"
+        )
 
     def _without_room(self, binding: Binding, key: Key, deltas: Mapping[str, int], done: Any) -> Any:
         when_full = self.options.when_full
@@ -162,8 +193,35 @@ class Intake:
         with self.buffer.opened():
             return held.pending_of(key[0] if len(key) == 1 else key)
 
+    # --- tables that are emptied, and flushes that the mapper asks for ----------------------------------------
+
+    def halt(self, model: type[Any]) -> Any:
+        """Send nothing of an exact table until ``forget`` or ``resume``; returns once what was on its way has ended."""
+        binding = self.bind(model)
+        if not binding.held.is_exact:
+            return COMPLETED if binding.is_aio else None
+        binding.held.is_halted = True
+        return self._flushes(binding.is_aio)
+
+    def resume(self, model: type[Any]) -> None:
+        """Go on after a ``halt``, with everything as it was."""
+        self.bind(model).held.is_halted = False
+
     def forget(self, model: type[Any]) -> None:
-        """Leave native tables as they are: what is pending was accepted, and is written when the table is there."""
+        """
+        Drop what an exact table has pending and begin a new writer: the table was emptied or dropped.
+
+        Native tables stay as they are: what is pending was accepted, and is written when the table is there.
+        """
+        held = self.bind(model).held
+        if held.is_exact:
+            with self.buffer.opened():
+                held.forget()
+        held.is_halted = False
+
+    def flush(self, model: type[Any]) -> Any:
+        """Write what is pending and wait for it: returns when done, or an awaitable on the aio face."""
+        return self._flushes(self.bind(model).is_aio)
 
     # --- the fast path ----------------------------------------------------------------------------------------
 
@@ -234,9 +292,9 @@ class Intake:
             raise
 
 
-def overflow(binding: Binding, deltas: Mapping[str, int]) -> InvalidQueryError:
-    """Return the error of deltas that would take a row's pending sum beyond 64 bits."""
+def overflow(table: str, deltas: Mapping[str, int]) -> InvalidQueryError:
+    """Return the error of deltas that would take a row's pending sum, or an exact writer's total, beyond 64 bits."""
     return InvalidQueryError(
-        f"{binding.table.full_name}: adding to {', '.join(deltas)} would take the pending sum of the row beyond 64 "
-        "bits; flush first, or add less; nothing was accepted"
+        f"{table}: adding to {', '.join(deltas)} would take the pending sum of the row, or on an exact table this "
+        "writer's total, beyond 64 bits; flush first, or add less; nothing was accepted"
     )

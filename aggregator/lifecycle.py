@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from aggregator import scopes
 from coodie.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _started: Aggregator | None = None
 _lock = threading.Lock()
+OPENING = threading.RLock()
+"""Held while a journal's slot is leased, and by whoever forks; read it as ``lifecycle.OPENING``."""
 _known: weakref.WeakSet[Any] = weakref.WeakSet()
 _is_registered = False
 
@@ -73,7 +76,7 @@ def _register_once() -> None:
         _is_registered = True
         register: Callable[..., Any] = getattr(threading, "_register_atexit", atexit.register)
         register(_at_exit)
-        os.register_at_fork(after_in_child=_in_child)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def _at_exit() -> None:
@@ -82,8 +85,19 @@ def _at_exit() -> None:
         aggregator._shutdown_at_exit()
 
 
+def _before_fork() -> None:
+    # What another thread is opening is complete before the child gets its copy, so that it can let go of all of it.
+    OPENING.acquire()
+
+
+def _after_fork() -> None:
+    OPENING.release()
+
+
 def _in_child() -> None:
-    global _lock
+    global _lock, OPENING
     _lock = threading.Lock()
+    OPENING = threading.RLock()
+    scopes.abandon()
     for aggregator in list(_known):
         aggregator._begin_anew_in_child()

@@ -1,5 +1,5 @@
 """
-What one started aggregator is made of, put together in one place: buffer, engine, flusher thread and intake.
+What one started aggregator is made of, put together in one place: buffer, journal, engine, flusher thread and intake.
 
 Rules that live here: this is where the real clock, chance, lock and memory are handed to the parts that have none. A
 machine is made at ``start()`` and made anew after a fork; it is never taken apart.
@@ -10,13 +10,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.buffer import Buffer
+from aggregator.core.held import is_clean
+from aggregator.core.ledger import Ledger, Volatile
+from aggregator.core.taken import rounded
 from aggregator.flusher.background import Background
 from aggregator.flusher.engine import Engine
 from aggregator.intake import Intake
+from aggregator.journal.directory import quarantine
+from aggregator.journal.format import Corrupt
+from aggregator.keeping import Keeping, open_slot
 from aggregator.memory import anonymous
+from aggregator.orphans import Orphans
 from aggregator.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -24,15 +32,83 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """The parts of a running aggregator."""
+    """
+    The parts of a running aggregator.
+
+    Raises ``JournalError`` where there is to be a journal and it cannot be opened.
+    """
 
     def __init__(self, options: Options) -> None:
-        lock: Any = threading.RLock()
         self.clock = time.monotonic
-        self.buffer = Buffer(options.max_keys, lock, lock._is_owned, anonymous)
-        self.engine = Engine(self.buffer, options, self.clock, random.random)
+        self.keeping: Keeping | None = None
+        self.buffer = self._buffer(options)
+        self.engine = Engine(self.buffer, options, self.clock, now_us, random.random)
+        self.orphans = Orphans(self.keeping, lambda buffer: Engine(buffer, options, self.clock, now_us, random.random))
         self.background = Background(self.engine, self.clock, random.random)
         self.waiting = Waiting(self.buffer, self.engine, self.background, self.clock)
-        self.intake = Intake(self.buffer, options, self.waiting.write_through, self.waiting.find_room)
+        self.intake = Intake(
+            self.buffer, options, self.waiting.write_through, self.waiting.find_room, self.waiting.flushed
+        )
         self.buffer.batch = options.max_batch_size
         self.buffer.on_batch = self.background.wake
+        if self.keeping is not None:
+            self.engine.after = self.keeping.journal.sync  # flush() returning means synced
+            self.background.rounds, self.background.next_round = self.orphans.look, self.orphans.next_look
+            self.keeping.start_syncing()
+
+    def _buffer(self, options: Options) -> Buffer:
+        if options.journal is None:
+            return _new_buffer(options.max_keys, _volatile)
+        while True:
+            keeping = open_slot(options)
+            buffer = _new_buffer(options.max_keys, keeping.open_ledger)
+            try:
+                keeping.restore(buffer)
+            except Corrupt as error:
+                keeping.files.close()
+                quarantine(keeping.lease, str(error))
+                continue
+            except BaseException:
+                keeping.close(is_clean=False)
+                raise
+            self.keeping = keeping
+            return buffer
+
+    def journal_bytes(self) -> int:
+        """Return how many bytes the journal's log takes; 0 without a journal."""
+        return self.keeping.files.log_bytes if self.keeping is not None else 0
+
+    def is_clean(self) -> bool:
+        """Return whether everything accepted is written, and nothing is set apart."""
+        with self.buffer.opened():
+            return all(map(is_clean, self.buffer.tables.values()))
+
+    def close(self) -> None:
+        """Give the journal's slot back; the buffer was closed before."""
+        if self.keeping is not None:
+            self.orphans.close()
+            self.keeping.close(is_clean=self.is_clean())
+
+    def abandon(self) -> None:
+        """Let go of everything in a forked child: it is the parent's, and nothing of it is written here."""
+        self.background.abandon()
+        for held in self.buffer.tables.values():
+            held.is_halted = True
+            held.totals.slots.clear()  # compiled writers of the parent miss in the child
+        if self.keeping is not None:
+            self.orphans.close_in_child()
+            self.keeping.close_in_child()
+
+
+def _new_buffer(max_keys: int, open_ledger: Any) -> Buffer:
+    lock: Any = threading.RLock()
+    return Buffer(max_keys, lock, lock._is_owned, open_ledger)
+
+
+def _volatile(_connection: str, _table: Any, slots: int) -> Ledger:
+    return Volatile(rounded(slots), anonymous, lambda: f"{uuid.uuid4()}/0/{uuid.uuid4().hex[:12]}")
+
+
+def now_us() -> int:
+    """Return the wall clock in microseconds since 1970."""
+    return time.time_ns() // 1000

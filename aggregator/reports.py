@@ -7,12 +7,16 @@ get copies.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregator.bulk import named
+from aggregator.core import apart
 from aggregator.core.held import increments
+from aggregator.core.ledger import Change
 from aggregator.core.records import ColumnStats, FlushResult, HotKey, Rejected, Stats, Unknown
+from aggregator.core.totals import pending_rows
 from aggregator.exceptions import LifecycleError
 from coodie.plans.counters import key_from
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from aggregator.core.held import Held
     from aggregator.core.taken import Key
     from aggregator.machine import Machine
+
+log = logging.getLogger("aggregator")
 
 UNITS = ("accepted", "applied", "pending", "in_flight", "unknown", "dropped")
 P = TypeVar("P", bound=Unknown)
@@ -91,7 +97,7 @@ def _assembled(
         coalescing=increments / statements if statements else 0.0,
         oldest_pending_s=now - engine.clean_at if engine and rows else 0.0,
         last_flush_s=None if last is None else now - last,
-        journal_bytes=0,
+        journal_bytes=machine.journal_bytes() if machine else 0,
         state=state,
         last_error=engine.last_error if engine else None,
         retry_in_s=None if retry is None else max(retry - now, 0.0),
@@ -105,6 +111,17 @@ def nothing_done(machine: Machine, why: str | None = None) -> FlushResult:
         accounts = [held.account(name) for held in machine.buffer.tables.values() for name in held.units]
     remaining = sum(account.pending + account.in_flight for account in accounts)
     return FlushResult(remaining=remaining, errors=[] if why is None else [why])
+
+
+def log_remaining(result: FlushResult, journal: str | None, took: float) -> None:
+    """Say at ERROR what a shutdown did not write, and what becomes of it."""
+    log.error(
+        "shut down with %d unit(s) not written after %.1f s: %s; %s",
+        result.remaining,
+        took,
+        "; ".join(result.errors) or "no answer in time",
+        f"the journal {journal} keeps them for the next start" if journal else "they are lost with this process",
+    )
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
@@ -121,7 +138,7 @@ def pending_all(machine: Machine) -> dict[tuple[str, tuple[Any, ...]], dict[str,
     found: dict[tuple[str, tuple[Any, ...]], dict[str, int]] = {}
     with machine.buffer.opened():
         for held in machine.buffer.tables.values():
-            rows = [*held.totals.pending_rows(), *held.late.items()]
+            rows = [*pending_rows(held.totals), *held.late.items()]
             for key, deltas in rows:
                 row = found.setdefault((held.name, key_values(held, key)), {})
                 for name, delta in deltas.items():
@@ -177,12 +194,15 @@ def resolve(machine: Machine, item: Unknown, *, apply: bool) -> None:
         key = values if len(values) > 1 else values[0]
         taken = False
         if held is not None:
-            take = held.unreject if isinstance(item, Rejected) else held.unpark
-            taken = take(key, item.deltas, item.version)
+            take = apart.unreject if isinstance(item, Rejected) else apart.unpark
+            taken = take(held, key, item.deltas, item.version)
         if held is None or not taken:
             raise LifecycleError(f"this item of {item.table} was resolved before; nothing was changed")
         if apply:
-            held.requeue(key, item.deltas)
+            apart.requeue(held, key, item.deltas)
         else:
             for name, delta in item.deltas.items():
                 held.units[name].dropped += delta
+        note = held.noted(Change(), late=key if apply else None, unknown=key, rejected=key)
+        held.ledger.tell_later(note)
+        held.ledger.made()

@@ -36,6 +36,13 @@ def active() -> Request | None:
     return scope
 
 
+def abandon() -> None:
+    """Discard every open scope, in a forked child: what it collected is the parent's."""
+    for scope in list(OPEN.values()):
+        scope.abandon()
+    OPEN.clear()
+
+
 class Request:
     """
     Collect the increments of one request; a context manager, sync and async.
@@ -69,6 +76,12 @@ class Request:
             self._rows[id(held), key] = (held, row)
             self._calls[id(held), key] = self._calls.get((id(held), key), 0) + calls
         return Added.ADDED
+
+    def abandon(self) -> None:
+        """End it at once, with nothing collected; its lock may be held by a thread that is gone."""
+        self.is_closed = self._discarded = True
+        self._lock = threading.RLock()
+        self._rows = {}
 
     def discard(self) -> None:
         """Have the scope throw away what it collected when it ends."""

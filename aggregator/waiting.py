@@ -11,10 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from aggregator.awaitable import COMPLETED
+from aggregator.core import apart
 from aggregator.core.buffer import Added
+from aggregator.core.ledger import Change
 from aggregator.exceptions import BufferFull
 from aggregator.intake import overflow
 from coodie.connections import driver_of
@@ -64,53 +68,85 @@ class Waiting:
 
     # --- writing through --------------------------------------------------------------------------------------
 
-    def write_through(self, held: Held, key: Key, deltas: Mapping[str, int], *, is_aio: bool) -> Any:
+    def write_through(self, held: Held, key: Key, deltas: Mapping[str, int], *, is_aio: bool, calls: int = 1) -> Any:
         """Write one row now: at once on the sync face, as a task on the aio face."""
+        if held.is_exact:
+            return self._write_exact(held, key, deltas, calls, is_aio=is_aio)
         if is_aio:
-            return held_task(self._write_aio(held, key, deltas))
-        statement = self._begin(held, key, deltas)
+            return held_task(self._write_aio(held, key, deltas, calls))
+        statement = self._begin(held, key, deltas, calls)
         try:
             driver_of(held.connection).submit(statement)
         except BaseException as error:
-            self._failed(held, key, deltas, error)
+            self._failed(held, key, deltas, calls, error)
         else:
             self._end(held, deltas, "applied")
         return None
 
-    async def _write_aio(self, held: Held, key: Key, deltas: Mapping[str, int]) -> None:
-        statement = self._begin(held, key, deltas)
+    async def _write_aio(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
+        statement = self._begin(held, key, deltas, calls)
         try:
             await driver_of(held.connection).submit_async(statement)
         except BaseException as error:
-            self._failed(held, key, deltas, error)
+            self._failed(held, key, deltas, calls, error)
         else:
             self._end(held, deltas, "applied")
 
-    def _begin(self, held: Held, key: Key, deltas: Mapping[str, int]) -> Statement:
-        statement = self._engine.delivery(held).statement(deltas, key if isinstance(key, tuple) else (key,))
+    def _begin(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> Statement:
+        statement: Statement = self._engine.delivery(held).statement(deltas, key if isinstance(key, tuple) else (key,))
         with self._buffer.opened():
             held.begin_direct(deltas)
-            held.totals.calls[0] += 1
+            held.totals.calls[0] += calls
             self._engine.statements += 1
         return statement
 
-    def _end(self, held: Held, deltas: Mapping[str, int], fate: str) -> None:
+    def _end(self, held: Held, deltas: Mapping[str, int], fate: str, calls: int = 0) -> None:
         with self._buffer.opened():
             held.end_direct(deltas, fate)
+            held.totals.calls[0] -= calls
 
-    def _failed(self, held: Held, key: Key, deltas: Mapping[str, int], error: BaseException) -> None:
+    def _failed(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int, error: BaseException) -> None:
         """Account a write that failed: refused ones were never accepted and raise, unknown ones are parked."""
         if isinstance(error, CoodieError) and not isinstance(error, MaybeApplied):
-            self._end(held, deltas, "refused")
+            self._end(held, deltas, "refused", calls)
             raise error
         if self._engine.options.on_unknown == "drop":
             self._end(held, deltas, "dropped")
         else:  # nothing can be retried here: the caller has gone on
             with self._buffer.opened():
                 held.end_direct(deltas, "parked")
-                held.park(key, deltas, datetime.now(UTC), f"{type(error).__name__}: {error}")
+                apart.park(held, key, deltas, datetime.now(UTC), f"{type(error).__name__}: {error}")
+                held.ledger.tell_later(held.noted(Change(), unknown=key))
+                held.ledger.made()
         if not isinstance(error, Exception):
             raise error
+
+    def _write_exact(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int, *, is_aio: bool) -> Any:
+        """
+        Take deltas of an exact row and flush: it is the writer's total that is written, never a delta by itself.
+
+        What the database does not take stays pending, as any accepted increment: the call does not raise for it.
+        """
+        if self._buffer.add_anyway(held, key, deltas, calls) is Added.OVERFLOW:
+            raise overflow(held.name, deltas)
+        if is_aio and has_running_loop():
+            return held_task(asyncio.to_thread(self._flush_now))
+        if self._background.is_own_thread() or has_running_loop():
+            self._background.wake()  # it is accepted: whoever may wait writes it
+        else:
+            self._flush_now()
+        return COMPLETED if is_aio else None
+
+    def flushed(self, is_aio: bool) -> Any:
+        """Flush and wait for it, at most ``flush_timeout``; on a running loop an awaitable does."""
+        if is_aio and has_running_loop():
+            return held_task(asyncio.to_thread(self._flush_now))
+        self._flush_now()
+        return COMPLETED if is_aio else None
+
+    def _flush_now(self) -> None:
+        with suppress(FutureTimeout):
+            self._background.ask().result(self._engine.options.flush_timeout)
 
     # --- the end of a request ---------------------------------------------------------------------------------
 
@@ -121,7 +157,7 @@ class Waiting:
             return
         mode = self._engine.options.mode
         if mode == "null":
-            self._buffer.add_dropped(held, gained)
+            self._buffer.add_dropped(held, gained, calls)
         elif mode == "direct":
             self._join_direct(held, key, gained, calls)
         elif not self._buffer.join(held, key, gained, calls):
@@ -129,10 +165,10 @@ class Waiting:
 
     def _join_direct(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
         if has_running_loop():
-            held_task(self._write_aio(held, key, deltas))
+            self.write_through(held, key, deltas, is_aio=True, calls=calls)
             return
         try:
-            self.write_through(held, key, deltas, is_aio=False)
+            self.write_through(held, key, deltas, is_aio=False, calls=calls)
         except CoodieError:  # surely not written: the request is over, so it waits for the next flush
             self._buffer.join(held, key, deltas, calls)
 
@@ -173,15 +209,16 @@ class Waiting:
             except TimeoutError:
                 break
             if self._buffer.closed:
-                return await self._write_aio(binding.held, key, deltas)
+                await self.write_through(binding.held, key, deltas, is_aio=True)
+                return
             if self._added(binding, key, deltas):
-                return None
+                return
         raise self._full(binding, f"no room within flush_timeout={self._engine.options.flush_timeout} s")
 
     def _added(self, binding: Binding, key: Key, deltas: Mapping[str, int]) -> bool:
         added = self._buffer.add(binding.held, key, deltas)
         if added is Added.OVERFLOW:
-            raise overflow(binding, deltas)
+            raise overflow(binding.held.name, deltas)
         return added is Added.ADDED
 
     def _full(self, binding: Binding, why: str) -> BufferFull:

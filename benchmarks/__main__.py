@@ -26,7 +26,7 @@ from benchmarks.support.server import server
 
 IN_MEMORY = ("increment", "threads", "locked", "aio_face", "key_count", "memory")
 EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy")
-ON_CASSANDRA = ("flush_acsylla", "flush_cassandra", "latency_acsylla")
+ON_CASSANDRA = ("flush_acsylla", "flush_cassandra", "latency_acsylla", "get_exact")
 QUESTIONS = (*IN_MEMORY, *EMBEDDED, *ON_CASSANDRA)
 
 

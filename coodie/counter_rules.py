@@ -2,7 +2,8 @@
 What every ``CounterDocument`` refuses or warns of, on both faces.
 
 Rules that live here: a counter changes by ``increment`` and ``decrement`` alone. Refusals are raised when the method is
-called, on the aio face too, before anything could be awaited.
+called, on the aio face too, before anything could be awaited; those of ``delete`` and ``reset``, which are for some
+tables only, when they are awaited.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from coodie import counters
 from coodie.exceptions import InvalidQueryError
 from coodie.model import Model
+from coodie.schema import not_started, table_of
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -108,7 +110,24 @@ class CounterRules(Model, metaclass=_CounterMeta):
         if counters.sink is not None:
             counters.sink.forget(cls)
 
+    def _about_to_reset(self) -> counters.IncrementSink:
+        """Return the sink that a reset goes through, refusing it where there is none, or on a native table."""
+        table = table_of(type(self))
+        if table.counters != "exact":
+            raise InvalidQueryError(
+                f"reset() needs an exact table, and {table.name} is {table.counters}: decrement its counters by their "
+                "values, or truncate the table; nothing was written"
+            )
+        if counters.sink is None:
+            raise not_started(table)
+        return counters.sink
+
     def _about_to_delete(self) -> None:
+        if table_of(type(self)).counters == "exact":
+            raise InvalidQueryError(
+                f"A row of the exact table {self.table_name()} cannot be deleted: its writers would write it again. "
+                "Use reset() to bring its counters to 0, or truncate the table; nothing was written"
+            )
         warnings.warn(
             f"A deleted counter is not a counter at zero: on Cassandra the next increment of this row of "
             f"{self.table_name()} may bring its old value back, on ScyllaDB it is lost for good. Decrement the "

@@ -15,8 +15,10 @@ Rules that live here:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 
@@ -37,6 +39,13 @@ class IncrementSink(Protocol):
     def pending(self, model: type[Any], key: tuple[Any, ...]) -> Mapping[str, int] | None:
         """Return the deltas to add to what a read found for this row, or None when reads are to stay as they are."""
 
+    def flush(self, model: type[Any]) -> Awaitable[None] | None:
+        """
+        Write what is held for the table of a class.
+
+        For a class of the sync face: returns None, having written it. For one of the aio face: returns an awaitable.
+        """
+
     def forget(self, model: type[Any]) -> None:
         """Drop everything held for a table that was truncated or dropped through coodie."""
 
@@ -48,6 +57,28 @@ _adorned: dict[type[Any], tuple[str, ...]] = {}  # classes that carry compiled f
 _shielded: dict[type[Any], tuple[str, ...]] = {}  # classes below them that carry the plain methods
 sink: IncrementSink | None = None
 """The installed sink; read it as ``counters.sink``, never ``from ... import sink``."""
+
+
+def _before_fork() -> None:
+    # A class that another thread adorns is whole in the child's copy, or plain. Not at the price of a deadlock: where
+    # the other thread waits for something that the forking one holds, the fork goes on without.
+    _lock.acquire(timeout=_FORK_WAIT_S)
+
+
+def _after_fork_in_parent() -> None:
+    with suppress(RuntimeError):  # not acquired
+        _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # the other may be held by a thread that did not come along
+
+
+_FORK_WAIT_S = 1.0
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def install(new: IncrementSink) -> None:

@@ -1,10 +1,8 @@
 """
-Table and Column: what a model class means to a database, built once per class.
+What a model class means to a database: its Table, built once per class.
 
 Rules that live here:
 
-* A Table is compared by identity, so shapes that hold one hash fast; ``Table.qualified`` gives the one Table of a
-  keyspace, the same object each time. Columns are in the order of the class, keys included.
 * ``table_of`` builds a Table from annotations and ``Settings`` at its first call and keeps it on the class itself, so
   that a subclass has its own columns. ``Settings`` is inherited as any attribute is, but for ``__abstract__``.
 * A class that no database could store is refused here, with ``InvalidQueryError``: what a counter table forbids, a
@@ -14,97 +12,41 @@ Rules that live here:
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from typing import Any
 
-from coodie.exceptions import ConfigurationError, InvalidQueryError
+from coodie.exceptions import InvalidQueryError
 from coodie.fields import ClusteringKey, Counter, Indexed, PrimaryKey, Static
-from coodie.types import canonical, column_type, unwrap
+from coodie.table import WRITER, Column, Table, not_started, require_native
+from coodie.types import column_type, unwrap
+
+__all__ = [
+    "WRITER",
+    "Column",
+    "Table",
+    "build_schema",
+    "is_abstract",
+    "not_started",
+    "require_native",
+    "snake_case",
+    "table_of",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its name, CQL type text, and role."""
-
-    name: str
-    cql_type: str  # e.g. "text", "bigint", "counter", "list<int>", "frozen<set<text>>"
-    annotation: Any = str  # the Python type, markers and Optional stripped: str, int, list[int], ...
-    partition_index: int | None = None
-    clustering_index: int | None = None
-    descending: bool = False
-    counter: bool = False
-    static: bool = False
-    index: str | None = None  # name of its secondary index
-    optional: bool = False
-
-    @property
-    def is_key(self) -> bool:
-        """Return whether the column is part of the primary key."""
-        return self.partition_index is not None or self.clustering_index is not None
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """One table: its name, columns and options; ``keyspace`` is None until resolved (and stays so on SQLite)."""
-
-    name: str
-    columns: tuple[Column, ...]
-    keyspace: str | None = None
-    options: tuple[tuple[str, Any], ...] = ()
-    default_ttl: int | None = None
-    counters: str | None = None  # None: no counter table; "native" or "exact"
-    _in_keyspace: dict[str, Table] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        by_name = {column.name: column for column in self.columns}
-        partition = sorted(
-            (c for c in self.columns if c.partition_index is not None), key=lambda c: c.partition_index or 0
-        )
-        clustering = sorted(
-            (c for c in self.columns if c.clustering_index is not None), key=lambda c: c.clustering_index or 0
-        )
-        put = object.__setattr__
-        put(self, "by_name", by_name)
-        put(self, "partition_key", tuple(partition))
-        put(self, "clustering", tuple(clustering))
-        put(self, "primary_key", (*partition, *clustering))
-        put(self, "counter_columns", tuple(c for c in self.columns if c.counter))
-
-    by_name: dict[str, Column] = field(init=False, repr=False)
-    partition_key: tuple[Column, ...] = field(init=False, repr=False)
-    clustering: tuple[Column, ...] = field(init=False, repr=False)
-    primary_key: tuple[Column, ...] = field(init=False, repr=False)
-    counter_columns: tuple[Column, ...] = field(init=False, repr=False)
-
-    @property
-    def full_name(self) -> str:
-        """Return ``keyspace.table``, or ``table`` alone where there is no keyspace."""
-        return f"{self.keyspace}.{self.name}" if self.keyspace else self.name
-
-    def qualified(self, keyspace: str) -> Table:
-        """Return this table in a keyspace: the same object for the same keyspace."""
-        found = self._in_keyspace.get(keyspace)
-        if found is None:
-            made = replace(self, keyspace=keyspace, _in_keyspace={})
-            found = self._in_keyspace.setdefault(keyspace, made)
-        return found
-
-    def key_value(self, column: Column, value: Any) -> Any:
-        """Return the canonical form of a value for a column, refusing what the key as a whole cannot be."""
-        checked = canonical(column, value)
-        if isinstance(checked, str | bytes) and not checked and self.partition_key == (column,):
-            raise InvalidQueryError(f"Column '{column.name}' is the whole partition key and cannot be empty")
-        return checked
-
-
-# --- from a class to its table ------------------------------------------------------------------------------------
-
-
-_building = threading.RLock()
 _TABLE_NAME = re.compile(r'[A-Za-z0-9_]{1,48}|"[A-Za-z0-9_]{1,48}"')
+_building = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _building
+    _building = threading.RLock()  # the other may be held by a thread that did not come along
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def table_of(model: Any) -> Table:
@@ -125,15 +67,6 @@ def is_abstract(model: Any) -> bool:
     """Return whether a class is a base for others: coodie's own, or one whose own Settings say ``__abstract__``."""
     own = model.__dict__.get("Settings")
     return model.__module__.startswith("coodie.") or bool(getattr(own, "__abstract__", False))
-
-
-def require_native(table: Table) -> Table:
-    """Return the table, refusing the kind of counters that is not built yet."""
-    if table.counters == "exact":
-        raise ConfigurationError(
-            f"Settings.counters = 'exact' of table {table.name} is not built yet; use 'native'. Nothing was sent"
-        )
-    return table
 
 
 def build_schema(model: Any) -> Table:
@@ -245,6 +178,12 @@ def _refuse_impossible_counters(table: Table) -> None:
         )
     for column in table.counter_columns:
         _refuse_impossible_counter(column)
+    taken = [column.name for column in table.columns if column.name.lower() == WRITER]
+    if table.counters == "exact" and taken:
+        raise InvalidQueryError(
+            f"Table {table.name} has Settings.counters = 'exact', which adds a key column '{WRITER}' of its own: "
+            f"rename the field '{taken[0]}'"
+        )
     if not table.counter_columns:
         raise InvalidQueryError(f"Counter table {table.name} has no counter column: annotate one with Counter()")
     if table.default_ttl is not None or any(name == "default_time_to_live" for name, _ in table.options):

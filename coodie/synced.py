@@ -1,5 +1,5 @@
 """
-Which tables were synced on which driver, and the warning of drift.
+Which tables were synced, or seen, on which driver, and the warning of drift.
 
 Rules that live here: the memory is the driver's own ``_known_tables``, so that it ends with the driver and tests that
 clear it are obeyed. From any thread: a lost race costs one more look at the catalogue, nothing else.
@@ -8,9 +8,15 @@ clear it are obeyed. From any thread: a lost race costs one more look at the cat
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Generator
+from typing import Any, TypeVar
 
-from coodie.plans.tables import Known, Sync
+from coodie.plans.kinds import Known, checked
+from coodie.plans.tables import Sync
+from coodie.schema import Table
+from coodie.statement import Rows, Statement
+
+T = TypeVar("T")
 
 logger = logging.getLogger("coodie")
 
@@ -21,6 +27,12 @@ def known_tables(driver: Any) -> Known:
     if known is None:
         known = driver._known_tables = {}
     return known
+
+
+def reading(driver: Any, table: Table, plan: Generator[Statement, Rows, T]) -> Generator[Statement, Rows, T]:
+    """Return a plan that reads a table, after a look at the kind of its counters where the driver has a memory."""
+    known = getattr(driver, "_known_tables", None)
+    return checked(table, known if isinstance(known, dict) else None, plan)
 
 
 def report(sync: Sync) -> list[str]:

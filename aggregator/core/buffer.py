@@ -19,9 +19,12 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any
 
+from aggregator.core import rewriting
 from aggregator.core.held import Held
+from aggregator.core.ledger import OpenLedger
 from aggregator.core.taken import Key
-from aggregator.core.totals import Allocate, Gain
+from aggregator.core.totals import Gain
+from aggregator.exceptions import JournalError
 
 
 class Added(Enum):
@@ -31,6 +34,7 @@ class Added(Enum):
     FULL = "no room for a new row"
     OVERFLOW = "the pending sum would leave 64 bits"
     CLOSED = "the buffer was closed"
+    UNJOURNALED = "the journal cannot take a new row"
 
 
 class Buffer:
@@ -41,7 +45,7 @@ class Buffer:
         max_keys: int,
         lock: AbstractContextManager[Any],
         is_owned: Callable[[], bool],
-        allocate: Allocate,
+        open_ledger: OpenLedger,
     ) -> None:
         self.max_keys = max_keys
         self.batch = max_keys  # rows, new or held, at which ``on_batch`` is called once
@@ -49,9 +53,10 @@ class Buffer:
         self.lock = lock
         self.closed = False
         self.new_rows = 0  # since the last flush began
+        self.journal_error: JournalError | None = None  # why the journal could not take a row last time
         self.tables: dict[tuple[str, str], Held] = {}
         self._is_owned = is_owned
-        self._allocate = allocate
+        self._open_ledger = open_ledger
         self._side: deque[tuple[Held, Key, Mapping[str, int]]] = deque()
 
     def table(self, connection: str, table: Any, columns: tuple[str, ...]) -> Held:
@@ -59,7 +64,11 @@ class Buffer:
         with self.lock:
             held = self.tables.get((connection, table.full_name))
             if held is None:
-                held = Held(connection, table, columns, self.max_keys, self._allocate)
+                ledger = self._open_ledger(connection, table, self.max_keys)
+                held = Held(connection, table, columns, self.max_keys, ledger)
+                ledger.attach(held)
+                if held.is_exact:
+                    held.begin_writer()
                 self.tables[connection, table.full_name] = held
             for name in columns:
                 held.add_column(name)
@@ -100,12 +109,19 @@ class Buffer:
             return Added.CLOSED
         slot = held.totals.slots.get(key)
         if slot is None and key not in held.late:
-            if not self.has_room() or (slot := held.totals.map(key)) is None:
+            if not self.has_room():
+                return Added.FULL
+            try:
+                slot = held.totals.map(key)
+            except JournalError as error:
+                self.journal_error = error
+                return Added.UNJOURNALED
+            if slot is None:
                 return Added.FULL
             self.new_rows += 1
             if self.batch in (self.new_rows, self.rows()):
                 self.on_batch()
-        gained = held.totals.gain(slot, deltas) if slot is not None else Gain.LATER
+        gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
         if gained is Gain.OVERFLOW:
             return Added.OVERFLOW
         if gained is Gain.LATER:
@@ -113,11 +129,23 @@ class Buffer:
         held.totals.calls[0] += 1
         return Added.ADDED
 
-    def add_dropped(self, held: Held, deltas: Mapping[str, int]) -> None:
+    def add_anyway(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int = 1) -> Added:
+        """Add deltas of an exact row whether there is room or not, also once the buffer is closed."""
+        with self.opened():
+            slot = None if key in held.late else held.totals.slot_of(key)
+            gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
+            if gained is Gain.OVERFLOW:
+                return Added.OVERFLOW
+            if gained is Gain.LATER:
+                held.add_late(key, deltas)
+            held.totals.calls[0] += calls
+            return Added.ADDED
+
+    def add_dropped(self, held: Held, deltas: Mapping[str, int], calls: int = 1) -> None:
         """Count deltas as accepted and dropped at the door."""
         with self.opened():
             held.add_dropped(deltas)
-            held.totals.calls[0] += 1
+            held.totals.calls[0] += calls
 
     # --- room -------------------------------------------------------------------------------------------------
 
@@ -131,7 +159,7 @@ class Buffer:
             return True
         wanted = self.rows() - self.max_keys + max(1, min(1024, self.max_keys // 8))
         for held in self.tables.values():
-            wanted -= held.totals.evict(wanted)
+            wanted -= rewriting.evict(held.totals, wanted)
             if wanted <= 0:
                 break
         return self.rows() < self.max_keys

@@ -3,6 +3,8 @@ One table as the buffer holds it: its rows, what found no room, what is set apar
 
 Rules that live here:
 
+* What is kept beside the rows (late, unknown, rejected) changes in memory first; then the ledger is told the entries as
+  they are, together with what that does to the rows, and then the rows' arrays change.
 * The account: ``accepted = applied + pending + in_flight + unknown + dropped`` for each column at every instant at
   which the lock is free. ``accepted`` is not kept, it is what the rows hold plus ``beside``; the right side is kept,
   each term where it changes, so that the identity can fail and is worth a test.
@@ -13,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from aggregator.core import rewriting
+from aggregator.core.ledger import Change, Ledger
 from aggregator.core.parked import Parked
 from aggregator.core.records import ColumnStats
-from aggregator.core.taken import INT64_MAX, INT64_MIN, Key, Taken
-from aggregator.core.totals import Allocate, Gain, Totals
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Key, Taken
+from aggregator.core.totals import Totals
+from aggregator.exceptions import JournalError
 
 
 @dataclass(slots=True)
@@ -45,18 +49,23 @@ class Units:
 class Held:
     """Hold one table of one connection."""
 
-    def __init__(
-        self, connection: str, table: Any, columns: tuple[str, ...], capacity: int, allocate: Allocate
-    ) -> None:
+    def __init__(self, connection: str, table: Any, columns: tuple[str, ...], capacity: int, ledger: Ledger) -> None:
         self.connection = connection
-        self.table = table  # the mapper's Table: opaque here but for full_name and primary_key
+        self.table = table  # the mapper's Table: opaque here but for full_name, primary_key and counters
         self.name: str = table.full_name
-        self.totals = Totals(self.name, columns, capacity, allocate)
+        self.is_exact: bool = table.counters == "exact"
+        self.writer: str | None = None  # exact: who we are among the table's writers
+        self.is_recovered = False  # brought back by a journal, and no model has said yet what the table is
+        self.is_halted = False  # nothing of it is sent: it is being truncated or dropped
+        self.ledger = ledger
+        self.totals = Totals(self.name, columns, capacity, ledger, is_exact=self.is_exact)
         self.units = {name: Units() for name in columns}
         self.late: dict[Key, dict[str, int]] = {}  # accepted beyond the bound: placed as rows are freed
         self.unknown = Parked()
         self.rejected = Parked(most=capacity)  # their units stay counted as dropped
         self.error: str | None = None  # why the table is suspended
+        self.unknown_in_a_row = 0  # outcomes, over flushes
+        self.resumed: list[tuple[Taken, int, int]] = []  # in flight when a process died, with mark and first index
 
     def add_column(self, name: str) -> None:
         """Give the table one more counter column."""
@@ -67,10 +76,28 @@ class Held:
         """Return how many rows count towards ``max_keys``."""
         return len(self.totals) + len(self.unknown)
 
+    # --- the ledger -------------------------------------------------------------------------------------------
+
+    def noted(self, change: Change, *, late: Key = None, unknown: Key = None, rejected: Key = None) -> Change:
+        """Enter into a change what is beside the rows under a key now."""
+        if late is not None:
+            row = self.late.get(late)
+            change.late[late] = dict(row) if row else None
+        if unknown is not None:
+            change.unknown[unknown] = self.unknown.entries.get(unknown)
+        if rejected is not None:
+            change.rejected[rejected] = self.rejected.entries.get(rejected)
+        return change
+
     # --- taking in --------------------------------------------------------------------------------------------
 
     def add_late(self, key: Key, deltas: Mapping[str, int]) -> None:
         """Accept deltas without a row."""
+        self.put_late(key, deltas)
+        self.ledger.tell_later(self.noted(Change(), late=key))
+        self.ledger.made()
+
+    def put_late(self, key: Key, deltas: Mapping[str, int]) -> None:
         row = self.late.setdefault(key, {})
         for name, delta in deltas.items():
             row[name] = row.get(name, 0) + delta
@@ -80,21 +107,29 @@ class Held:
         for key in list(self.late):
             slot = self.totals.slot_of(key)
             if slot is None:
-                if room <= 0 or (slot := self.totals.map(key)) is None:
+                if room <= 0 or (slot := self._mapped(key)) is None:
                     continue
                 room -= 1
             self._place_row(key, slot)
+
+    def _mapped(self, key: Key) -> int | None:
+        try:
+            return self.totals.map(key)
+        except JournalError:  # it stays where it is, which the ledger knows
+            return None
 
     def _place_row(self, key: Key, slot: int) -> None:
         # Sums of several requests can leave 64 bits: what fits goes now, the rest when the watermark has moved.
         row = self.late[key]
         part = {name: max(INT64_MIN, min(delta, INT64_MAX)) for name, delta in row.items()}
-        if self.totals.gain(slot, part) is Gain.ADDED:
-            rest = {name: delta - part[name] for name, delta in row.items() if delta != part[name]}
+        rest = {name: delta - part[name] for name, delta in row.items() if delta != part[name]}
+        if rewriting.place(self.totals, slot, part, Change(late={key: rest or None})):
             if rest:
                 self.late[key] = rest
             else:
                 del self.late[key]
+        elif not self.is_exact and slot // CHUNK * CHUNK not in self.totals.in_flight:
+            rewriting.make_room(self.totals, slot)
 
     def add_dropped(self, deltas: Mapping[str, int]) -> None:
         """Count deltas that were refused at the door as accepted and dropped."""
@@ -104,10 +139,22 @@ class Held:
 
     # --- what is on its way -----------------------------------------------------------------------------------
 
-    def take(self, start: int) -> Taken | None:
-        """Put what a chunk has pending in flight; None where it has nothing."""
-        taken = self.totals.take(start)
+    def take(
+        self, start: int, now_us: int, most: int | None = None, mark: tuple[int, int] | None = None
+    ) -> Taken | None:
+        """
+        Put what a chunk has pending (of ``most`` rows) in flight; None where it has nothing.
+
+        ``mark``: what it is written under in the database, and the index of its first row there.
+        """
+        if mark is not None:
+            self.ledger.tell_later(Change(intent=(start, *mark)))
+            self.ledger.made()
+        # The timestamp comes with the totals, and before them: a pair of the two is never seen with another total.
+        stamp = self.ledger.stamp(now_us) if self.is_exact else 0
+        taken = self.totals.take(start, most)
         if taken is not None:
+            taken.timestamp = stamp
             for name, total in taken.sums().items():
                 self.units[name].in_flight += total
         return taken
@@ -168,38 +215,27 @@ class Held:
             found[name] = found.get(name, 0) + delta
         return found
 
-    def park(self, key: Key, deltas: Mapping[str, int], at: datetime, reason: str) -> None:
-        """Set deltas whose fate is unknown apart."""
-        self.unknown.add(key, deltas, at, reason)
-        for name, delta in deltas.items():
-            self.units[name].add_unknown(delta)
+    # --- the writer of an exact table -------------------------------------------------------------------------
 
-    # --- resolving --------------------------------------------------------------------------------------------
+    def begin_writer(self) -> None:
+        """Write under a new id from now on: what the old one stored stays, and is not ours any more."""
+        self.writer = self.ledger.new_writer()
+        for name, units in rewriting.begin_anew(self.totals, Change(writer=self.writer)).items():
+            self.units[name].dropped += units
 
-    def unpark(self, key: Key, deltas: Mapping[str, int], version: int) -> bool:
-        """Take shown deltas out of the unknown ones; the caller accounts for them next. False: resolved before."""
-        sides = self.unknown.remove(key, deltas, version)
-        if sides is None:
-            return False
-        for name, delta in sides[0].items():
-            self.units[name].unknown_positive -= delta
-        for name, delta in sides[1].items():
-            self.units[name].unknown_negative -= delta
-        return True
-
-    def unreject(self, key: Key, deltas: Mapping[str, int], version: int) -> bool:
-        """Take shown deltas out of the dead letters; the caller accounts for them next. False: resolved before."""
-        if self.rejected.remove(key, deltas, version) is None:
-            return False
-        for name, delta in deltas.items():
-            self.units[name].dropped -= delta
-        return True
-
-    def requeue(self, key: Key, deltas: Mapping[str, int]) -> None:
-        """Make resolved deltas pending again: they were accepted once already."""
-        self.add_late(key, deltas)
-        for name, delta in deltas.items():
-            self.units[name].beside -= delta
+    def forget(self) -> None:
+        """Forget every row, and count what was pending as dropped: the table was emptied, and nothing is in flight."""
+        change = Change()
+        if self.is_exact:
+            change.writer = self.writer = self.ledger.new_writer()
+        for key, row in self.late.items():
+            change.late[key] = None
+            for name, delta in row.items():
+                self.units[name].dropped += delta
+                self.units[name].beside += delta
+        self.late.clear()
+        for name, units in rewriting.forget(self.totals, change).items():
+            self.units[name].dropped += units
 
 
 def increments(held: Held, accounts: Mapping[str, ColumnStats]) -> int:
@@ -207,3 +243,9 @@ def increments(held: Held, accounts: Mapping[str, ColumnStats]) -> int:
     in_rows = sum(account.accepted - held.units[name].beside for name, account in accounts.items())
     late = sum(sum(row.values()) for row in held.late.values())
     return held.totals.calls[0] + in_rows - late - held.totals.calls[1]
+
+
+def is_clean(held: Held) -> bool:
+    """Return whether everything of a table is written and nothing is set apart."""
+    apart = held.late or held.resumed or len(held.unknown) or len(held.rejected) or held.totals.in_flight
+    return not apart and not any(True for _ in held.totals.dirty_chunks())

@@ -72,6 +72,13 @@ class Parked:
         entry.reason = reason
         entry.version = self._versions
 
+    def restore(self, entries: Mapping[Any, Entry]) -> None:
+        """Take entries over that another process left; each is as it was."""
+        for key, entry in entries.items():
+            self._versions += 1
+            entry.version, entry.resolved = self._versions, self._versions - 1
+            self.entries[key] = entry
+
     def remove(self, key: Any, deltas: Mapping[str, int], version: int) -> Sides | None:
         """Take out what was shown at a version, and return it by side; None: it was resolved before."""
         entry = self.entries.get(key)

@@ -7,6 +7,8 @@ Rules that live here:
   moves (it must not be sent again blindly) and the delta is parked, dropped or left pending, as ``on_unknown`` says.
   Refused row: the watermark moves and the delta is a dead letter, so that it cannot hold up another row.
   Refused table: nothing moves; the table waits.
+* On an exact table unknown is as good as not applied: the same totals, or later ones, are written again. What was
+  refused is taken out of the row's totals, or a later write would store it after all.
 * Every function is called under the buffer's lock, once for each chunk taken.
 """
 
@@ -16,8 +18,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from aggregator.core import apart, rewriting
 from aggregator.core.held import Held
+from aggregator.core.ledger import Change
 from aggregator.core.taken import Key, Taken
+
+MOST_ERRORS = 10
+"""Texts of errors that a flush keeps."""
+
+DIED = "the process died while this was being written"
 
 
 class RowFate(Enum):
@@ -42,10 +51,16 @@ class Tally:
     flush_errors: int = 0
     errors: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Add what another part of the flush did."""
+        for name in ("applied", "requeued", "unknown", "dropped", "rows", "statements", "flush_errors"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.errors = list(dict.fromkeys([*self.errors, *other.errors]))[:MOST_ERRORS]
+
     def note(self, reason: str) -> None:
         """Remember a failure's text, ten at the most."""
         self.flush_errors += 1
-        if len(self.errors) < 10 and reason not in self.errors:
+        if len(self.errors) < MOST_ERRORS and reason not in self.errors:
             self.errors.append(reason)
 
 
@@ -65,40 +80,73 @@ def settle(held: Held, taken: Taken, failures: list[Failure], on_unknown: str, n
         tally.applied += held.settle_applied(taken)
         return
     failed = {failure.position: failure for failure in failures}
-    keep_pending: set[int] = set()
-    for position, (offset, key) in enumerate(zip(taken.offsets, taken.keys, strict=True)):
+    rows = _Rows(held, taken, "retry" if held.is_exact else on_unknown, now, tally)
+    for position, offset in enumerate(taken.offsets):
         deltas = taken.deltas(position)
         for name, delta in deltas.items():
             held.units[name].in_flight -= delta
         failure = failed.get(position)
         if failure is None:
-            _applied(held, deltas, tally)
-        elif not _settles(held, key, deltas, failure, on_unknown, now, tally):
-            keep_pending.add(offset)
-    held.totals.settle_rows(taken, keep_pending)
+            rows.apply(deltas)
+        elif not rows.settles(position, deltas, failure):
+            rows.keep_pending.add(offset)
+    rows.finish()
 
 
-def _applied(held: Held, deltas: dict[str, int], tally: Tally) -> None:
-    for name, delta in deltas.items():
-        held.units[name].applied += delta
-        tally.applied += delta
+class _Rows:
+    """The rows of one chunk on their way into the account."""
 
+    def __init__(self, held: Held, taken: Taken, on_unknown: str, now: datetime, tally: Tally) -> None:
+        self.keep_pending: set[int] = set()
+        self._held = held
+        self._taken = taken
+        self._on_unknown = on_unknown
+        self._now = now
+        self._tally = tally
+        self._change = Change()
+        self._withdrawn: list[tuple[int, Key, dict[str, int]]] = []
 
-def _settles(
-    held: Held, key: Key, deltas: dict[str, int], failure: Failure, on_unknown: str, now: datetime, tally: Tally
-) -> bool:
-    """Account a row that was not applied; return whether its watermark moves."""
-    total = sum(deltas.values())
-    if failure.fate is RowFate.NOT_APPLIED or (failure.fate is RowFate.UNKNOWN and on_unknown == "retry"):
-        tally.requeued += total
-        return False
-    if failure.fate is RowFate.UNKNOWN and on_unknown == "park":
-        held.park(key, deltas, now, failure.reason)
-        tally.unknown += total
+    def apply(self, deltas: dict[str, int]) -> None:
+        for name, delta in deltas.items():
+            self._held.units[name].applied += delta
+            self._tally.applied += delta
+
+    def settles(self, position: int, deltas: dict[str, int], failure: Failure) -> bool:
+        """Account a row that was not applied; return whether its watermark moves."""
+        total = sum(deltas.values())
+        if failure.fate is RowFate.NOT_APPLIED or (failure.fate is RowFate.UNKNOWN and self._on_unknown == "retry"):
+            self._tally.requeued += total
+            return False
+        key = self._taken.keys[position]
+        if failure.fate is RowFate.UNKNOWN and self._on_unknown == "park":
+            apart.park(self._held, key, deltas, self._now, failure.reason)
+            self._note(position, self._held.noted(self._change, unknown=key))
+            self._tally.unknown += total
+            return True
+        if failure.fate is RowFate.REJECTED:
+            self._held.rejected.add(key, deltas, self._now, failure.reason)
+        for name, delta in deltas.items():
+            self._held.units[name].dropped += delta
+        self._tally.dropped += total
+        if self._held.is_exact:
+            self._withdrawn.append((self._taken.start + self._taken.offsets[position], key, deltas))
+            return False
+        self._note(position, self._held.noted(self._change, rejected=key))
         return True
-    if failure.fate is RowFate.REJECTED:
-        held.rejected.add(key, deltas, now, failure.reason)
-    for name, delta in deltas.items():
-        held.units[name].dropped += delta
-    tally.dropped += total
-    return True
+
+    def _note(self, position: int, change: Change) -> None:
+        """Say in a change that a row's watermark moves to what was taken."""
+        offset = self._taken.offsets[position]
+        for name, copy in self._taken.copies.items():
+            change.values.append((self._taken.start + offset, name, None, copy[offset]))
+
+    def finish(self) -> None:
+        """Tell the ledger, then move the watermarks."""
+        ledger = self._held.ledger
+        if self._change.values:
+            ledger.tell_later(self._change)
+        self._held.totals.settle_rows(self._taken, self.keep_pending)
+        if self._change.values:
+            ledger.made()
+        for slot, key, deltas in self._withdrawn:
+            rewriting.withdraw(self._held.totals, slot, deltas, self._held.noted(Change(), rejected=key))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import compress
 from operator import sub
 from typing import Any, TypeAlias
@@ -19,8 +20,22 @@ CHUNK = 4096
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
+
+def rounded(slots: int) -> int:
+    """Return a number of slots as whole chunks."""
+    return -(-slots // CHUNK) * CHUNK
+
+
 Key: TypeAlias = Any
 """The value of a one-column primary key itself, else the tuple of its values: a bare string saves 64 bytes a row."""
+
+
+class Base(IntEnum):
+    """What is known of what this writer has stored in a row of an exact table."""
+
+    UNREAD = 0  # nothing: it is read, once, and laid under what the row has collected
+    KNOWN = 1
+    CHECK = 2  # the totals should be right, but what holds them may be old: the row is read and compared
 
 
 @dataclass(slots=True)
@@ -37,6 +52,8 @@ class Taken:
     offsets: Sequence[int]
     keys: list[Key]
     gains: dict[str, list[int]]
+    is_partial: bool = False  # not every dirty row of the chunk is among them
+    timestamp: int = 0  # us, of an exact table: with the totals it makes the write
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -44,6 +61,18 @@ class Taken:
     def sums(self) -> dict[str, int]:
         """Return the units taken, by column."""
         return {name: sum(gains) for name, gains in self.gains.items()}
+
+    def only(self, positions: Sequence[int]) -> Taken:
+        """Return some of the rows, or all in another order."""
+        return Taken(
+            self.start,
+            self.copies,
+            [self.offsets[at] for at in positions],
+            [self.keys[at] for at in positions],
+            {name: [gains[at] for at in positions] for name, gains in self.gains.items()},
+            self.is_partial or len(positions) < len(self.keys),
+            self.timestamp,
+        )
 
     def deltas(self, position: int) -> dict[str, int]:
         """Return what one row gained, without the columns that gained nothing."""

@@ -22,6 +22,8 @@ from coodie.statement import Statement
 class NativeDelivery:
     """Turn what a chunk gained into statements of one table."""
 
+    writer = None
+
     def __init__(self, table: Table, consistency: str) -> None:
         self.table = table
         self._consistency = consistency
@@ -48,6 +50,10 @@ class NativeDelivery:
         """Return the statement that adds to one row."""
         columns = self.ordered(tuple(deltas))
         return self.template(columns).with_values((*(deltas[name] for name in columns), *key))
+
+    def arranged(self, taken: Taken) -> Taken:
+        """Return the rows as they are: each is a statement of its own."""
+        return taken
 
     def work(self, taken: Taken) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
         """Return (template, values) for each row taken, in their order."""

@@ -52,7 +52,9 @@ class Background:
         self._policy = FlushPolicy(engine.options.flush_interval, engine.options.flush_jitter)
         self._mailbox: SimpleQueue[Ticket | None] = SimpleQueue()
         self._single = threading.Lock()
-        self._stopping = False
+        self._stopping = self._abandoned = False
+        self.rounds: Callable[[float], None] = lambda now: None  # made between flushes
+        self.next_round: Callable[[], float | None] = lambda: None  # the clock's time of the next one
         self._due_at = self._next_due()
         self._look_took = 0.0
         self._thread: threading.Thread | None = None
@@ -106,12 +108,18 @@ class Background:
             self._thread.join(timeout)
         return not self.is_alive()
 
+    def abandon(self) -> None:
+        """Do nothing any more, in a forked child: also where the thread that forked is this one."""
+        self._abandoned = self._stopping = True
+
     # --- on the thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         patient: list[Ticket] = []
         while True:
             tickets = self._wait(patient)
+            if self._abandoned:
+                return
             held_back = self._must_wait()
             now = [ticket for ticket in tickets if not (held_back and ticket.patient)]
             patient = [ticket for ticket in tickets if held_back and ticket.patient]
@@ -119,6 +127,8 @@ class Background:
                 break
             if now or self._is_due_now():
                 self._serve(now, asked=any(not ticket.patient for ticket in now))
+            if not self._stopping:
+                self.rounds(self._clock())
         if patient:
             self._serve(patient, asked=False)  # whoever waited for room finds the buffer closed, and writes through
 
@@ -141,6 +151,9 @@ class Background:
         retry = self.engine.earliest_retry()
         if retry is not None and (patient or times):
             times.append(max(retry - now, 0.005))
+        upcoming = self.next_round()
+        if upcoming is not None:
+            times.append(upcoming - now)
         if self.engine.buffer.rows() >= self.engine.options.max_batch_size:
             times.append(max(LOOK_S, LOOK_SHARE * self._look_took))
         return max(min(times), 0.0) if times else None
@@ -167,6 +180,8 @@ class Background:
         """Run one flush for all who asked before it began."""
         timeouts = [ticket.timeout for ticket in tickets if ticket.timeout is not None]
         timeout = max(timeouts, default=self.engine.options.flush_timeout)
+        if self._abandoned:
+            return
         with self._single:
             try:
                 result = self.engine.flush(asked=asked, timeout=timeout)

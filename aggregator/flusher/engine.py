@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 from aggregator.core.hot import HotRows
 from aggregator.core.policy import Backoff
 from aggregator.core.records import FlushResult
-from aggregator.core.settlement import Tally
+from aggregator.core.settlement import MOST_ERRORS, Tally
+from aggregator.delivery.exact import ExactDelivery, check_consistency
 from aggregator.delivery.native import NativeDelivery
-from aggregator.flusher.stream import MOST_ERRORS, Stream
+from aggregator.exceptions import JournalError
+from aggregator.flusher.server_clock import ServerClock
+from aggregator.flusher.share import Context, Share
 from coodie.connections import driver_of
 from coodie.exceptions import CoodieError
 
@@ -53,7 +56,12 @@ class Engine:
     """Flush a buffer. Counts what the statistics show."""
 
     def __init__(
-        self, buffer: Buffer, options: Options, clock: Callable[[], float], chance: Callable[[], float]
+        self,
+        buffer: Buffer,
+        options: Options,
+        clock: Callable[[], float],
+        now_us: Callable[[], int],
+        chance: Callable[[], float],
     ) -> None:
         self.buffer = buffer
         self.options = options
@@ -67,7 +75,10 @@ class Engine:
         self.clean_at = clock()  # when the buffer was last seen with nothing pending
         self.tables: dict[int, Waiting] = {}  # suspended ones, by id of the held table
         self.connections: dict[str, Waiting] = {}
-        self._deliveries: dict[int, NativeDelivery] = {}
+        self.after: Callable[[], None] = lambda: None  # what a flush ends with; may raise JournalError
+        self._deliveries: dict[int, NativeDelivery | ExactDelivery] = {}
+        self._context = Context(buffer, options, self.hot, self.delivery, clock, now_us)
+        self._server_clocks: dict[str, ServerClock] = {}
         self._clock = clock
         self._chance = chance
         self._window_until = clock() + WINDOW_S
@@ -86,6 +97,10 @@ class Engine:
             late = self._one_pass(total, asked, began, timeout)
             if not late or self._clock() >= began + timeout / 2:
                 break
+        try:
+            self.after()
+        except JournalError as error:
+            total.note(f"JournalError: {error}")
         return self._result(total, began)
 
     def _one_pass(self, total: Tally, asked: bool, began: float, timeout: float) -> bool:
@@ -115,72 +130,65 @@ class Engine:
     def _flush_connection(
         self, connection: str, tables: list[Held], total: Tally, began: float, timeout: float
     ) -> None:
-        limit = self.options.flush_concurrency
         driver: Any = None
-        failure: Exception | None = None
+        failure: CoodieError | None = None
         try:
             driver = driver_of(connection)
         except CoodieError as error:
             failure = error
         answer = getattr(driver, "request_timeout", None) or ANSWER_S
         send_until = began + timeout - min(answer, timeout / 2)
-        stream = Stream(
-            self.buffer,
-            tables,
-            self.delivery,
-            self.hot,
-            self.options.on_unknown,
-            max(limit, 16),
-            max(limit, getattr(driver, "rows_at_once", 1)),
-            lambda: self._clock() >= send_until,
-        )
-        try:
-            if failure is None:
-                driver.execute_many(stream.work(), limit, stream.settle)
-        except Exception as error:
-            failure = error
-            if not isinstance(error, CoodieError):
-                log.exception(
-                    "a flush over connection %r failed in the driver; what it left untold is unknown", connection
-                )
-        finally:
-            stream.close()
-        if failure is not None:
-            stream.away = True
-            stream.note(failure, f"{type(failure).__name__}: {failure}")
-        self._remember(connection, tables, stream)
-        _add(total, stream.tally)
+        share = Share(self._context, connection, driver, send_until, self._server_clock(connection))
+        if failure is None:
+            share.run(tables)
+        else:
+            share.fail(failure)
+        self._remember(connection, tables, share)
+        total.add(share.tally)
 
-    def delivery(self, held: Held) -> NativeDelivery:
-        """Return how a table is written; made anew when the table has gained columns."""
-        found = self._deliveries.get(id(held))
-        if found is None or found.table is not held.table:
-            found = self._deliveries[id(held)] = NativeDelivery(held.table, self.options.consistency)
+    def _server_clock(self, connection: str) -> ServerClock:
+        found = self._server_clocks.get(connection)
+        if found is None:
+            found = self._server_clocks[connection] = ServerClock(self._clock, self._context.now_us)
         return found
 
-    def _remember(self, connection: str, tables: list[Held], stream: Stream) -> None:
+    def delivery(self, held: Held) -> Any:
+        """Return how a table is written; made anew when the table has gained columns, or has another writer."""
+        found = self._deliveries.get(id(held))
+        if found is None or found.table is not held.table or found.writer != held.writer:
+            consistency = self.options.consistency
+            if held.is_exact:
+                check_consistency(held.table, consistency)
+                assert held.writer, f"{held.name} has no writer: nothing may be written under no name"
+                found = ExactDelivery(held.table, consistency, held.writer)
+            else:
+                found = NativeDelivery(held.table, consistency)
+            self._deliveries[id(held)] = found
+        return found
+
+    def _remember(self, connection: str, tables: list[Held], share: Share) -> None:
         """Update what waits, and for how long."""
         now = self._clock()
         for held in tables:
-            reason = stream.suspended.get(id(held))
+            reason = share.suspended.get(id(held))
             if reason is None:
                 self.tables.pop(id(held), None)
             else:
                 self.tables.setdefault(id(held), Waiting()).fail(now, self._chance(), reason)
             held.error = reason
-        if stream.tally.applied or not stream.away:
+        if share.tally.applied or not share.away:
             self.connections.pop(connection, None)
         else:
-            reason = stream.tally.errors[-1]
+            reason = share.tally.errors[-1]
             self.connections.setdefault(connection, Waiting()).fail(now, self._chance(), reason)
-        self.raised = (self.raised + stream.raised)[:MOST_ERRORS]
-        if stream.tally.errors:
-            self.last_error = stream.tally.errors[-1]
+        self.raised = (self.raised + share.raised)[:MOST_ERRORS]
+        if share.tally.errors:
+            self.last_error = share.tally.errors[-1]
             log.warning(
                 "flush over connection %r: %d statement(s) failed, first: %s",
                 connection,
-                stream.tally.flush_errors,
-                stream.tally.errors[0],
+                share.tally.flush_errors,
+                share.tally.errors[0],
             )
 
     def _result(self, tally: Tally, began: float) -> FlushResult:
@@ -214,9 +222,3 @@ class Engine:
         """Return the clock's time of the next try of something that waits, if anything does."""
         waits = [wait.until for wait in (*self.tables.values(), *self.connections.values())]
         return min(waits) if waits else None
-
-
-def _add(total: Tally, part: Tally) -> None:
-    for name in ("applied", "requeued", "unknown", "dropped", "rows", "statements", "flush_errors"):
-        setattr(total, name, getattr(total, name) + getattr(part, name))
-    total.errors = list(dict.fromkeys([*total.errors, *part.errors]))[:MOST_ERRORS]

@@ -19,8 +19,9 @@ from itertools import chain, islice
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from aggregator.core.settlement import Failure, RowFate, Tally, settle
+from aggregator.core.settlement import MOST_ERRORS, Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Taken
+from aggregator.exceptions import JournalError
 from coodie.exceptions import TableRejected
 from coodie.statement import APPLIED, Fate, Outcome, Statement
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from aggregator.core.buffer import Buffer
     from aggregator.core.held import Held
     from aggregator.core.hot import HotRows
+    from aggregator.delivery.exact import ExactDelivery
     from aggregator.delivery.native import NativeDelivery
 
 FATES = {
@@ -37,7 +39,6 @@ FATES = {
 }
 
 SILENT = "the driver told no outcome"
-MOST_ERRORS = 10
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +64,7 @@ class Stream:
     """
     Flush some tables of one connection once. Made for one flush, run by one thread.
 
+    ``mark``: the number under which the database notes what it applied; ``most``: rows to send, of one table.
     ``rows_at_once`` rows are handed to the driver between two looks at whether to go on: not more than it sends before
     the first answers, or a database that hangs would get several rounds of them.
     """
@@ -71,12 +73,15 @@ class Stream:
         self,
         buffer: Buffer,
         tables: list[Held],
-        delivery: Callable[[Held], NativeDelivery],
+        delivery: Callable[[Held], NativeDelivery | ExactDelivery],
         hot: HotRows,
         on_unknown: str,
         failures_in_a_row: int,
         rows_at_once: int,
         is_late: Callable[[], bool],
+        now_us: Callable[[], int],
+        mark: int | None = None,
+        most: int | None = None,
     ) -> None:
         self.tally = Tally()
         self.suspended: dict[int, str] = {}  # id of a held table -> why the database refused it
@@ -91,6 +96,9 @@ class Stream:
         self._most_failures = failures_in_a_row
         self._rows_at_once = rows_at_once
         self._is_late = is_late
+        self._now_us = now_us
+        self._mark = mark
+        self._most = most
         self._failures = 0  # in a row
         self._last: Flight | None = None  # the flight settled last
         self._count = 0  # statements the driver has asked for, up to the chunk it is in
@@ -107,25 +115,37 @@ class Stream:
             for start in range(0, len(held.totals.keys), CHUNK):
                 if self._must_stop(held):
                     break
-                flight = self._take(held, start)
+                if self._most is not None and self._count >= self._most:
+                    return
+                # The delivery as it is now: a second model may have given the table a column since the flush began.
+                delivery = self._delivery(held)
+                flight = self._take(held, start, delivery)
                 if flight is not None:
-                    # The delivery as it is now: a second model may have given the table a column since the flush began.
-                    yield from self._chunk(flight, self._delivery(held))
+                    yield from self._chunk(flight, delivery)
 
     def _must_stop(self, held: Held) -> bool:
-        return self.broken or id(held) in self.suspended or self._is_late()
+        return self.broken or held.is_halted or id(held) in self.suspended or self._is_late()
 
-    def _take(self, held: Held, start: int) -> Flight | None:
-        with self._buffer.lock:
-            taken = held.take(start)
+    def _take(self, held: Held, start: int, delivery: NativeDelivery | ExactDelivery) -> Flight | None:
+        mark = None if self._mark is None else (self._mark, self._count)
+        try:
+            with self._buffer.lock:
+                taken = None if held.is_halted else held.take(start, self._now_us(), self._most, mark)
+        except JournalError as error:  # what is about to be sent must be known first: nothing is
+            self.broken = True
+            self.note(error, f"JournalError: {error}")
+            return None
         if taken is None:
             return None
+        taken = delivery.arranged(taken)
         flight = Flight(held, taken, self._count, self._count + len(taken), len(taken), bytearray(len(taken)))
         self._firsts.append(self._count)
         self._flights.append(flight)
         return flight
 
-    def _chunk(self, flight: Flight, delivery: NativeDelivery) -> Iterator[Iterator[tuple[Statement, Any]]]:
+    def _chunk(
+        self, flight: Flight, delivery: NativeDelivery | ExactDelivery
+    ) -> Iterator[Iterator[tuple[Statement, Any]]]:
         work = delivery.work(flight.taken)
         while not self._must_stop(flight.held) and (
             items := list(islice(work, 1 if self._failures else self._rows_at_once))
@@ -150,7 +170,7 @@ class Stream:
 
     def _applied_one(self, flight: Flight, index: int) -> None:
         """Take the commonest fate, of a statement of the flight settled last, at the least cost."""
-        self._failures = 0
+        self._failures = flight.held.unknown_in_a_row = 0
         self.tally.statements += 1
         flight.told[index - flight.first] = 1
         flight.left -= 1
@@ -162,7 +182,7 @@ class Stream:
         if flight is None:
             raise AssertionError("the driver told the fate of a statement twice")
         if outcome.fate is Fate.APPLIED:
-            self._failures = 0
+            self._failures = flight.held.unknown_in_a_row = 0
         else:
             for each in range(position, position + count):
                 self._fail(flight, each, outcome)
@@ -181,6 +201,7 @@ class Stream:
             self.suspended[id(flight.held)] = reason
             fate = RowFate.NOT_APPLIED
         elif fate is not RowFate.REJECTED:
+            flight.held.unknown_in_a_row += fate is RowFate.UNKNOWN
             self._failures += 1
             self.away = True
             self.broken = self.broken or self._failures >= self._most_failures

@@ -14,15 +14,15 @@ from coodie import connections, counters
 from coodie.aio.query import QuerySet
 from coodie.counter_rules import CounterRules
 from coodie.model import Model
-from coodie.plans import documents, queries, tables
-from coodie.plans.counters import checked_delta
+from coodie.plans import documents, queries, sums, tables
+from coodie.plans.counters import checked_delta, key_of
 from coodie.plans.counters import increment as plan_increment
 from coodie.plans.documents import WriteOptions
 from coodie.query import EVERYTHING
 from coodie.results import LWTResult
 from coodie.run import arun
 from coodie.schema import is_abstract
-from coodie.synced import known_tables, report
+from coodie.synced import known_tables, reading, report
 
 
 class Document(Model):
@@ -66,13 +66,15 @@ class Document(Model):
     async def find_one(cls, /, **lookups: Any) -> Self | None:
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
-        return await arun(queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+        plan = queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        return await arun(reading(driver, table, plan), driver)
 
     @classmethod
     async def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
-        return await arun(queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader()), driver)
+        plan = queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        return await arun(reading(driver, table, plan), driver)
 
     async def save(
         self,
@@ -154,3 +156,17 @@ class CounterDocument(CounterRules, Document):
         counters.adorn(type(self))
         negated = {name: -checked_delta(name, delta) for name, delta in deltas.items()}
         return sink.add(self, negated)  # type: ignore[return-value]
+
+    async def reset(self) -> None:
+        """
+        Bring the counters of this row back to 0, on an exact table: adds what is stored with its sign changed.
+
+        Flushes first. What others add meanwhile stays counted. The change is buffered like any increment. Raises
+        ``InvalidQueryError`` on a native table, ``ConfigurationError`` without a started Aggregator; then nothing was
+        written. On any loop.
+        """
+        await self._about_to_reset().flush(type(self))  # type: ignore[misc]  # an awaitable, for an aio document
+        driver, table = connections.resolve(type(self))
+        stored = await arun(reading(driver, table, sums.totals(table, key_of(self, table), "LOCAL_QUORUM")), driver)
+        if stored:
+            await self.decrement(**stored)

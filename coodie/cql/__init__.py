@@ -15,6 +15,7 @@ from coodie.cql import ddl, select, write
 from coodie.statement import (
     AddColumn,
     AlterOptions,
+    Batch,
     CounterUpdate,
     CreateIndex,
     CreateTable,
@@ -42,6 +43,7 @@ def _raw(shape: Raw) -> str:
 _RENDERERS: dict[type[Any], Callable[[Any], str]] = {
     AddColumn: ddl.add_column,
     AlterOptions: ddl.alter_options,
+    Batch: write.batch,
     CounterUpdate: write.counter_update,
     CreateIndex: ddl.create_index,
     CreateTable: ddl.create_table,

@@ -39,7 +39,7 @@ def select(shape: Select) -> str:
 def _selected(selected: Selected) -> str:
     name = "*" if selected.column == "*" else column_name(selected.column)
     if selected.cast:
-        return f"CAST({name} AS {selected.cast})"
+        name = f"CAST({name} AS {selected.cast})"
     return f"{selected.function.upper()}({name})" if selected.function else name
 
 

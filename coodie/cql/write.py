@@ -1,5 +1,5 @@
 """
-Writes as CQL text: INSERT, UPDATE, DELETE, TRUNCATE, and the counter update.
+Writes as CQL text: INSERT, UPDATE, DELETE, the counter update, and batches of them.
 
 Rules that live here: TTL and timestamp are bound, never literals, so that one prepared statement serves them all.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from coodie.cql.quote import column_name, table_name
 from coodie.cql.where import conditions, using, where
-from coodie.statement import Change, CounterUpdate, Delete, Insert, Update
+from coodie.statement import Batch, Change, CounterUpdate, Delete, Insert, Update
 
 
 def insert(shape: Insert) -> str:
@@ -55,3 +55,9 @@ def delete(shape: Delete) -> str:
     what = f" {', '.join(parts)}" if parts else ""
     tail = where(shape.where) + conditions(shape.conditions, shape.if_exists)
     return f"DELETE{what} FROM {table_name(shape.table)}{using(timestamp=shape.timestamp)}{tail}"
+
+
+def batch(shape: Batch) -> str:
+    """Return ``BEGIN UNLOGGED BATCH ... APPLY BATCH``, each write ended by a semicolon."""
+    writes = (insert(each) if isinstance(each, Insert) else delete(each) for each in shape.shapes)
+    return f"BEGIN UNLOGGED BATCH {'; '.join(writes)}; APPLY BATCH"

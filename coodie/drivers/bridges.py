@@ -60,6 +60,10 @@ class LoopThread:
         """Run a coroutine there and return its result; blocks. From any thread but the loop's own."""
         return run_on(self.loop, work)
 
+    def abandoned(self) -> asyncio.AbstractEventLoop | None:
+        """Return the loop as it is, started or not. In a forked child, where its thread does not run."""
+        return self._loop
+
     def close(self) -> None:
         """Stop the loop and its thread; a later ``loop`` starts a new one. Idempotent."""
         with self._lock:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from coodie.drivers import forks
 from coodie.drivers.text import TextFace
 from coodie.statement import Rows, Statement
 
@@ -30,6 +31,11 @@ class LazyDriver(TextFace):
         self._opened: Any = None
         self._default_keyspace = default_keyspace
         self._known_tables: dict[str, Any] = {}
+        forks.tell(self)
+
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew; what was opened knows itself what to do."""
+        self._lock = threading.Lock()
 
     @property
     def request_timeout(self) -> float | None:

@@ -66,11 +66,12 @@ def forget_refused(known: dict[str, Any], error: BaseException | None, statement
 
 
 def check_process(pid: int) -> None:
-    """Refuse to use, in a forked child, a connection that its parent opened: both would read the same sockets."""
+    """Refuse to use, in a forked child, a session given to its parent: both would read the same sockets."""
     if os.getpid() != pid:
         raise ConfigurationError(
-            f"This connection was opened by process {pid} and cannot be used by its child {os.getpid()}; nothing was "
-            "sent. Call init_coodie() in the child, for example where the server starts its workers."
+            f"This session was given to process {pid} and cannot be used by its child {os.getpid()}; nothing was sent. "
+            "Call init_coodie() in the child, for example where the server starts its workers; or let coodie open the "
+            "connection (hosts= instead of session=), which it then does anew in each child."
         )
 
 

@@ -11,7 +11,18 @@ import re
 from typing import Any
 
 from coodie.exceptions import DriverError, Rejected, TableRejected
-from coodie.statement import CounterUpdate, Delete, Insert, Raw, ReadColumns, ReadIndexes, ReadOptions, Select, Update
+from coodie.statement import (
+    Batch,
+    CounterUpdate,
+    Delete,
+    Insert,
+    Raw,
+    ReadColumns,
+    ReadIndexes,
+    ReadOptions,
+    Select,
+    Update,
+)
 
 _ABOUT_TABLE = re.compile(
     r"(table|column ?family|keyspace|view|index|column)\b.*(does(n't| not) exist|not found)"
@@ -23,7 +34,7 @@ _ABOUT_TABLE = re.compile(
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$\$.*?\$\$|--[^\n]*|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\?|(?<=[\s=(,]):[a-zA-Z]\w*")
 _READS = (Select, ReadColumns, ReadOptions, ReadIndexes)
-_WRITES = (CounterUpdate, Insert, Update, Delete)
+_WRITES = (CounterUpdate, Insert, Update, Delete, Batch)
 
 
 def is_about_table(text: str) -> bool:
@@ -44,8 +55,8 @@ def reads_only(shape: Any) -> bool:
 
 
 def is_batch(shape: Any) -> bool:
-    """Return whether this is a batch given as text, which may touch several partitions."""
-    return isinstance(shape, Raw) and shape.text.lstrip()[:5].upper() == "BEGIN"
+    """Return whether this is a batch, which may touch several partitions."""
+    return isinstance(shape, Batch) or (isinstance(shape, Raw) and shape.text.lstrip()[:5].upper() == "BEGIN")
 
 
 def placeholders(text: str) -> int:

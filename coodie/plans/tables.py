@@ -3,7 +3,8 @@ Tables: creating, comparing, dropping and emptying them.
 
 Rules that live here: columns are added, never dropped or retyped; a column the model does not know is reported to the
 caller, who warns of it. What was synced is remembered in ``known``, a dict that belongs to the driver: the plan reads
-and writes it, nothing else is kept.
+and writes it, nothing else is kept. An exact table is made as ``Table.stored`` says; of the options that gives it, an
+existing table is held only to what its class asks for, and to living without a TTL.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from coodie.cql import render
 from coodie.cql.quote import literal, stored_name
 from coodie.exceptions import InvalidQueryError
-from coodie.schema import Table, require_native
+from coodie.plans.kinds import Known, Seen, refuse_other_kind
+from coodie.schema import Table
 from coodie.statement import (
     AddColumn,
     AlterOptions,
@@ -31,9 +33,6 @@ from coodie.statement import (
     Statement,
     Truncate,
 )
-
-Known = dict[str, frozenset[str]]
-"""Full name of a synced table -> the names of its columns then."""
 
 Steps = Generator[Statement, Rows, None]
 
@@ -64,11 +63,11 @@ def sync(
     A table already synced with the same column names on this driver is not asked for again, unless one of the two
     options is given. A dry run reads, and changes nothing.
     """
-    task = Sync(require_native(table), dry_run)
-    names = frozenset(table.by_name)
-    if known.get(table.full_name) == names and not dry_run and not drop_removed_indexes:
+    task = Sync(table, dry_run)
+    seen = Seen(table.counters, frozenset(table.by_name))
+    if known.get(table.full_name) == seen and not dry_run and not drop_removed_indexes:
         return task
-    yield from task.change(CreateTable(table))
+    yield from task.change(CreateTable(table.stored))
     yield from _sync_columns(task)
     yield from _sync_options(task)
     for column in table.columns:
@@ -77,13 +76,16 @@ def sync(
     if drop_removed_indexes:
         yield from _drop_indexes(task)
     if not dry_run:
-        known[table.full_name] = names
+        known[table.full_name] = seen
     return task
 
 
 def _sync_columns(task: Sync) -> Steps:
-    table = task.table
-    found = {row["column_name"] for row in (yield Statement(ReadColumns(table), render=render)).items}
+    table = task.table.stored
+    columns = (yield Statement(ReadColumns(table), render=render)).items
+    if columns and task.table.counters:
+        refuse_other_kind(task.table, columns)
+    found = {row["column_name"] for row in columns}
     missing = [column for column in table.columns if column.name not in found] if found else []
     for column in missing:
         if column.is_key:
@@ -97,6 +99,8 @@ def _sync_columns(task: Sync) -> Steps:
 
 def _sync_options(task: Sync) -> Steps:
     wanted = dict(task.table.options)
+    if task.table.counters == "exact":
+        wanted["default_time_to_live"] = 0  # a total that expires takes the whole of the writer's count with it
     if task.table.default_ttl is not None:
         wanted["default_time_to_live"] = task.table.default_ttl
     if not wanted:

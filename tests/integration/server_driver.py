@@ -349,9 +349,10 @@ def run(driver: Any, rows: list[tuple[Statement, tuple[Any, ...]]], limit: int =
     """Run a fan-out and return the outcomes in the order of the rows; each is told once."""
     told: dict[int, Outcome] = {}
 
-    def settle(index: int, outcome: Outcome) -> None:
-        assert index not in told, "told twice"
-        told[index] = outcome
+    def settle(index: int, outcome: Outcome, count: int = 1) -> None:
+        for each in range(index, index + count):
+            assert each not in told, "told twice"
+            told[each] = outcome
 
     driver.execute_many(iter(rows), limit, settle)
     return [told[index] for index in range(len(rows))]

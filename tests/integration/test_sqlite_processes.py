@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import subprocess
@@ -106,6 +107,30 @@ def test_a_writer_killed_at_any_moment_leaves_whole_flushes(path):
         acknowledged = views
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT count(*) FROM coodie_flushes").fetchone()[0] <= 8
+
+
+def test_after_a_kill_at_any_moment_the_marks_tell_what_is_stored(path):
+    """A flush is several transactions; the process that died between two of them told nobody which were applied."""
+    chance = random.Random(SEED)
+    wanted, cut_short = dict.fromkeys(KEYS, 0), 0
+    for number in range(12):
+        with program("mark", path, f"host/{number}") as writer:
+            assert hear(writer) == "ready"
+            tell(writer)
+            said = [hear(writer) for _ in range(chance.randrange(1, 30))]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                writer.wait(chance.random() * 0.01)  # a moment within a flush
+            writer.kill()
+            said += writer.stdout.read().split()
+        with closing(SQLiteDriver(path)) as driver:
+            flush, applied = driver.marked(f"host/{number}")
+        assert flush - int(said[-1]) in (0, 1), SEED
+        items = {index for start, count in applied for index in range(start, start + count)}
+        cut_short += len(items) < len(KEYS)
+        for index, key in enumerate(KEYS):
+            wanted[key] += flush - 1 + (index in items)
+        assert stored(path) == {key: (views, 0) for key, views in wanted.items()}, SEED
+    assert cut_short, "no kill hit the middle of a flush: this test would prove nothing"
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -91,7 +91,9 @@ def own_nodes(pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def _three_nodes(own_nodes: None, tell: Callable[[str], None]) -> Iterator[Cluster]:
-    cluster = Cluster.start(3)
+    # Such nodes live for seconds: the second compiler would cost them more than it gives, and a node that is gone is to be
+    # missed after 11 s, not 18.
+    cluster = Cluster.start(3, "-XX:TieredStopAtLevel=1", phi_convict_threshold=5)
     tell(f"Three nodes for faults: {', '.join(cluster.hosts)} port {cluster.port}")
     with cluster:
         yield cluster

@@ -1,5 +1,5 @@
 """
-A proxy in front of one Cassandra node that loses, holds and repeats CQL frames on command.
+A proxy in front of one Cassandra node that loses, holds, refuses and repeats CQL frames on command.
 
     with Proxy(node.address, node.port) as proxy:
         fault = proxy.drop_reply("UPDATE")      # the next request whose CQL contains the text
@@ -66,9 +66,10 @@ class Wire:
 class Fault:
     """One thing that will go wrong, and what came of it. ``frame`` is the request it hit."""
 
-    kind: str  # drop reply, kill request, hold reply
+    kind: str  # drop reply, kill request, hold reply, refuse
     text: str
     frame: Frame | None = None
+    answer: bytes = b""
     hit: threading.Event = field(default_factory=threading.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     loop: asyncio.AbstractEventLoop | None = None
@@ -108,6 +109,17 @@ class Proxy:
     def hold_reply(self, text: str) -> Fault:
         """Keep back the reply to the next matching request, which the node has applied, until ``release``."""
         return self._arm("hold reply", text)
+
+    def refuse(self, text: str, code: int, tail: bytes = b"") -> Fault:
+        """Answer the next matching request, which the node never sees, with an error of the protocol."""
+        reason = f"the proxy answers {code:#06x}".encode()
+        fault = self._arm("refuse", text)
+        fault.answer = struct.pack(f">iH{len(reason)}s", code, len(reason), reason) + tail
+        return fault
+
+    def close_to_clients(self) -> None:
+        """Reset every client's connection and take no new one, as a node does that has gone."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
 
     def replay(self, frame: Frame) -> Frame:
         """Send an old frame to the node once more, on a connection of its own, and return the node's reply."""
@@ -219,6 +231,10 @@ class _Link:
             if fault is not None and fault.kind == "kill request":
                 fault.hit.set()
                 return
+            if fault is not None and fault.kind == "refuse":
+                fault.hit.set()
+                self._client.send(Frame(0x84, 0, frame.stream, ERROR, fault.answer))
+                continue
             self._open[frame.stream] = (frame, text, fault)
             if frame.opcode in _STATEMENTS:
                 self._proxy.forwarded.append(text)

@@ -7,15 +7,16 @@ tests order them by events and not by time.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable
 
-from coodie.drivers.sqlite import SQLiteDriver
+from coodie.drivers.sqlite import SQLiteDriver, flush
 from coodie.exceptions import ConfigurationError
-from coodie.statement import APPLIED
+from coodie.statement import APPLIED, Outcome
 from tests.support.sqlite import ADD, ADD_VIEWS, HITS, make, totals, write
 
 KEYS = [f"/{number}" for number in range(200)]
@@ -42,6 +43,22 @@ def add(path: str, rounds: str) -> None:
         assert set(outcomes) == {APPLIED}, {outcome.fate for outcome in outcomes}
         say(number)
     driver.close()
+
+
+def mark(path: str, writer: str) -> None:
+    """Add 1 to every key in flush after flush, each of several transactions, saying each number that was told."""
+    flush.CHUNK_ROWS = 30  # seven transactions for the keys
+    driver = SQLiteDriver(path)
+    make(driver, HITS)
+    say("ready")
+    wait()
+    for number in itertools.count(1):
+        driver.execute_many([(ADD_VIEWS, (1, key)) for key in KEYS], 16, _ignore, mark=(writer, number))
+        say(number)
+
+
+def _ignore(index: int, outcome: Outcome, count: int = 1) -> None:
+    assert outcome is APPLIED
 
 
 def hold(path: str) -> None:
@@ -105,5 +122,11 @@ def fork_memory() -> None:
 
 
 if __name__ == "__main__":
-    programs: dict[str, Callable[..., None]] = {"add": add, "hold": hold, "fork": fork, "fork_memory": fork_memory}
+    programs: dict[str, Callable[..., None]] = {
+        "add": add,
+        "mark": mark,
+        "hold": hold,
+        "fork": fork,
+        "fork_memory": fork_memory,
+    }
     programs[sys.argv[1]](*sys.argv[2:])

@@ -19,10 +19,12 @@ from tests.tidy.source import Import
 
 # Modules that are parts of another room: Aggregator is one class, and these are its organs.
 ROOMS = {
-    f"aggregator.{part}": "aggregator.api" for part in "awaitable bulk intake machine memory reports waiting".split()
+    f"aggregator.{part}": "aggregator.api" for part in "afterwards awaitable beginning bulk intake keeping machine memory orphans reports waiting".split()
 }
 ROOMS["aggregator.scopes"] = "aggregator.api"
 ROOMS["coodie.values"] = "coodie.types"
+ROOMS["coodie.shapes"] = "coodie.statement"
+ROOMS["coodie.table"] = "coodie.schema"
 
 _FACE = (
     "coodie.run coodie.plans coodie.query coodie.model coodie.fields coodie.connections coodie.drivers.registry "
@@ -72,7 +74,10 @@ ALLOWED = {
 WIDER = {
     ("coodie.counter_rules", "coodie.model"): "what CounterDocument refuses, once for both faces",
     ("coodie.counter_rules", "coodie.counters"): "and its way to the installed sink",
+    ("coodie.counter_rules", "coodie.schema"): "what it refuses depends on the kind of the table",
     ("coodie.synced", "coodie.plans"): "what sync_table did to a table, once for both faces",
+    ("coodie.synced", "coodie.schema"): "a read is checked against the kind of its Table",
+    ("coodie.synced", "coodie.statement"): "a plan yields Statements and is sent Rows",
     ("coodie.sync", "coodie.counter_rules"): "the mixin of its CounterDocument",
     ("coodie.aio", "coodie.counter_rules"): "the mixin of its CounterDocument",
     ("coodie.sync", "coodie.synced"): "its sync_table",
@@ -91,6 +96,9 @@ WIDER = {
         "coodie.connections",
     ): "a batch goes to the driver registered under the row's connection name",
     ("aggregator.flusher", "coodie.statement"): "Fate and Outcome are what it settles",
+    ("aggregator.flusher", "coodie.plans"): "own rows of exact tables are read before they are written again",
+    ("aggregator.flusher", "coodie.run"): "by a plan, as any read",
+    ("aggregator.lifecycle", "aggregator.api"): "a forked child's open request scopes are its parent's: they end",
     ("aggregator.integrations", "aggregator.lifecycle"): "the started aggregator that a middleware is not given",
     ("aggregator.cli", "aggregator.core"): "the report prints the records that Aggregator hands out",
     ("aggregator.cli", "aggregator.integrations"): "the demo's server is an application like any user's",

@@ -6,6 +6,7 @@ Rules that live here:
 * Async calls run natively on the caller's loop, with a session of that loop; see ``sessions`` for a session given.
 * The sync face is a bridge: its calls run on a loop of the driver's own thread, and cost a hop each. A fan-out runs
   there as a whole.
+* A forked child opens sessions of its own, as each loop does; with a session of the user's it cannot, and says so.
 * Every page is fetched unless ``fetch_size`` asks for one page. A cancelled call may have been sent.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from acsylla.errors import CassErrorLibNoHostsAvailable
 
+from coodie.drivers import forks
 from coodie.drivers.acsylla.connecting import REQUEST_TIMEOUT, open_session
 from coodie.drivers.acsylla.errors import classified
 from coodie.drivers.acsylla.fanout import Fanout
@@ -47,6 +49,7 @@ class AcsyllaDriver(TextFace):
     ) -> None:
         if session is None and session_factory is None:
             raise ConfigurationError("AcsyllaDriver requires hosts= or session=; nothing was opened.")
+        self._factory = session_factory
         self._sessions: SessionPerLoop | GivenSession = (
             SessionPerLoop(session_factory) if session_factory else GivenSession(session)
         )
@@ -56,6 +59,7 @@ class AcsyllaDriver(TextFace):
         self._pid = os.getpid()
         self.request_timeout = request_timeout
         """Seconds after which the client gives up a statement that brings no timeout of its own."""
+        forks.tell(self)
 
     @classmethod
     def connect(
@@ -127,6 +131,13 @@ class AcsyllaDriver(TextFace):
             self._closed = True
             await self._sessions.close_async()
 
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's sessions alone, and have others opened when they are needed."""
+        self._sessions.abandon()
+        if self._factory is not None:
+            self._sessions = SessionPerLoop(self._factory)
+            self._pid = os.getpid()
+
     async def _fan_out(self, fanout: Fanout) -> None:
         """Run a fan-out on the session of the running loop."""
         await fanout.run(await self._sessions.here())
@@ -162,7 +173,10 @@ class AcsyllaDriver(TextFace):
         return Rows(rows, state)
 
     def _check_usable(self) -> None:
-        """Refuse to use a connection that is closed or belongs to the parent process."""
-        check_process(self._pid)
+        """Refuse to use a connection that is closed, or a session of the user's in a forked child."""
         if self._closed:
             raise ConfigurationError("This connection is closed; nothing was sent. Call init_coodie() again.")
+        if self._factory is None:
+            check_process(self._pid)
+        elif self._pid != os.getpid():
+            self.after_fork_in_child()  # a fork that Python did not hear of

@@ -4,6 +4,7 @@ A stream of statements, many in flight: worker tasks of one loop that share one 
 Rules that live here:
 
 * Every item taken is settled once, on the loop's thread. What a dying loop leaves in flight is settled as unknown.
+* Rows that may share a batch are one parcel; see ``coodie.drivers.batches``.
 * The iterator is shared as a generator: when it raises, every worker finds it at its end, and the error is raised last.
 """
 
@@ -19,14 +20,12 @@ from acsylla.errors import CassErrorLibNoHostsAvailable
 from coodie.drivers.acsylla.errors import classified
 from coodie.drivers.acsylla.prepared import Binder
 from coodie.drivers.acsylla.sessions import LoopSession
+from coodie.drivers.batches import Parcel, parcels, settle_parcel
 from coodie.drivers.outcomes import forget_refused, outcome_of
 from coodie.drivers.protocol import Settle, Work
 from coodie.exceptions import ConfigurationError, CoodieError, MaybeApplied
 from coodie.statement import APPLIED, Outcome, Statement
 
-Numbered = Generator[tuple[int, tuple[Statement, tuple[Any, ...]]], None, None]
-
-_NONE = -1
 _LOOK_AGAIN = 1.0  # seconds between looks at whether the loop that is waited for still runs
 
 
@@ -34,11 +33,12 @@ class Fanout:
     """One run of ``execute_many`` on one session."""
 
     def __init__(self, work: Work, limit: int, settle: Settle, known: dict[str, Any]) -> None:
-        self._items = self._numbered(work)
+        self._items = self._taken(work)
         self._limit = max(1, limit)
         self._settle = settle
         self._known = known  # the driver's memory of synced tables
-        self._in_flight = [_NONE] * self._limit  # by worker: the number of its item
+        self._in_flight: list[Parcel | None] = [None] * self._limit  # by worker
+        self._again: list[Parcel] = []  # rows of refused batches
         self._abandoned = False
         self._refused: dict[int, tuple[Statement, CoodieError]] = {}  # by identity, and kept: so it stays unique
         self._error: BaseException | None = None
@@ -64,9 +64,11 @@ class Fanout:
         self._items.close()
         reason = "the event loop of the session ended before the answer came"
         outcome = outcome_of(MaybeApplied(f"It is not known whether this was written: {reason}."))
-        for worker, index in enumerate(self._in_flight):
-            if index != _NONE:
-                self._told(worker, index, outcome)
+        for worker, parcel in enumerate(self._in_flight):
+            if parcel is not None:
+                self._told(worker, parcel, outcome)
+        for parcel in self._again:
+            self._told(0, parcel, outcome)
         self._abandoned = True
 
     async def _send_in_turn(self, worker: int, session: LoopSession) -> None:
@@ -74,8 +76,8 @@ class Fanout:
         execute, in_flight, told, settle = session.foreign.execute, self._in_flight, self._told, self._settle
         template: Statement | None = None
         bound: Binder
-        for index, (statement, values) in self._items:
-            in_flight[worker] = index
+        while (parcel := self._next()) is not None:
+            index, statement, values, rows = in_flight[worker] = parcel
             try:
                 if statement is not template:
                     bound = await self._binder(statement, session)
@@ -83,25 +85,32 @@ class Fanout:
                 query = bound(values)
             except CoodieError as error:
                 forget_refused(self._known, error, statement)
-                told(worker, index, outcome_of(error))
+                told(worker, parcel, outcome_of(error))
                 continue
             try:
                 await execute(query)
             except Exception as error:
                 outcome = await _outcome(error, statement, session)
                 forget_refused(self._known, outcome.error, statement)
-                told(worker, index, outcome)
+                told(worker, parcel, outcome)
                 continue
             except asyncio.CancelledError:
                 self.abandon()
                 raise
+            if rows is not None:
+                told(worker, parcel, APPLIED)
+                continue
             if self._abandoned:
                 return
-            in_flight[worker] = _NONE
+            in_flight[worker] = None
             try:
                 settle(index, APPLIED)
             except BaseException as error:
                 self._stop(error)
+
+    def _next(self) -> Parcel | None:
+        """Return what to send next, or None at the end."""
+        return self._again.pop() if self._again else next(self._items, None)
 
     async def _binder(self, statement: Statement, session: LoopSession) -> Binder:
         """Return the binder of a template; one that cannot be prepared is not tried again in this run."""
@@ -113,13 +122,13 @@ class Fanout:
             self._refused[id(statement)] = statement, error
             raise
 
-    def _told(self, worker: int, index: int, outcome: Outcome) -> None:
-        """Settle the item of a worker, unless all were abandoned."""
+    def _told(self, worker: int, parcel: Parcel, outcome: Outcome) -> None:
+        """Settle the parcel of a worker, unless all were abandoned; or have its rows sent again."""
         if self._abandoned:
             return
-        self._in_flight[worker] = _NONE
+        self._in_flight[worker] = None
         try:
-            self._settle(index, outcome)
+            self._again += settle_parcel(self._settle, parcel, outcome)
         except BaseException as error:
             self._stop(error)
 
@@ -128,10 +137,10 @@ class Fanout:
         self._error = self._error or error
         self._items.close()
 
-    def _numbered(self, work: Work) -> Numbered:
-        """Yield the work with its numbers; keep what its iterator raises, and end."""
+    def _taken(self, work: Work) -> Generator[Parcel, None, None]:
+        """Yield the work's parcels; keep what its iterator raises, and end."""
         try:
-            yield from enumerate(work)
+            yield from parcels(work)
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -20,6 +20,7 @@ from typing import Any
 from coodie.drivers.acsylla.connecting import is_surely_cassandra
 from coodie.drivers.acsylla.prepared import PreparedStatements
 from coodie.drivers.bridges import LoopThread, running_loop
+from coodie.drivers.forks import keep
 from coodie.exceptions import ConfigurationError
 
 Loop = asyncio.AbstractEventLoop
@@ -80,6 +81,11 @@ class SessionPerLoop:
             await here.foreign.close()
         await asyncio.to_thread(self.close)
 
+    def abandon(self) -> None:
+        """Leave everything alone for ever, in a forked child: its loops are the parent's, and share its selectors."""
+        keep(self._thread.abandoned(), *self._open, *self._opening, *self._opening.values())
+        keep(*(session.foreign for session in self._open.values()))
+
     async def _opened(self, loop: Loop) -> LoopSession:
         """Open the session of a loop, and drop those of closed loops."""
         try:
@@ -138,3 +144,7 @@ class GivenSession:
 
     async def close_async(self) -> None:
         """Leave the session to its owner."""
+
+    def abandon(self) -> None:
+        """Leave it alone for ever, in a forked child: ending it there would wait for threads that do not exist."""
+        keep(self._session.foreign, self._loop)

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coodie.drivers import forks
+
 _ABOUT_SHARDS = "Could not retrieve sharding info"
 
 
@@ -26,6 +28,12 @@ class ShardingNotices(logging.Filter):
         self._opening = 0
         self._held: list[logging.LogRecord] = []
         self.wanted = True
+        forks.tell(self)
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: who was opening a session did not come along."""
+        self._lock = threading.Lock()
+        self._opening, self._held = 0, []
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged now."""

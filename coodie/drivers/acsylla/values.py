@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import Any, get_origin
 from uuid import UUID
 
-from coodie.statement import Change, CounterUpdate, Delete, Insert, Select, Term, Update
+from coodie.statement import Batch, Change, CounterUpdate, Delete, Insert, Select, Term, Update
 
 Converter = Callable[[Any], Any]
 
@@ -73,6 +73,7 @@ def _kinds(shape: Any) -> Iterator[str | None]:
     """Yield the CQL type of each value of a shape, or None where it does not matter, in the order of its values."""
     if isinstance(shape, Insert):
         yield from (shape.table.by_name[name].cql_type for name in shape.columns)
+        yield from (None for given in (shape.ttl, shape.timestamp) if given)
     elif isinstance(shape, CounterUpdate):
         yield from (None for _ in shape.columns)
         yield from (column.cql_type for column in shape.table.primary_key)
@@ -86,6 +87,9 @@ def _kinds(shape: Any) -> Iterator[str | None]:
     elif isinstance(shape, Delete):
         yield from (None for _ in (shape.elements if not shape.timestamp else (None, *shape.elements)))
         yield from (_kind_of_term(shape.table, term) for term in (*shape.where, *shape.conditions))
+    elif isinstance(shape, Batch):
+        for each in shape.shapes:
+            yield from _kinds(each)
 
 
 def _kind_of_term(table: Any, term: Term) -> str | None:

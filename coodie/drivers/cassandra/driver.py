@@ -8,6 +8,8 @@ Rules that live here:
 * Every page is fetched unless ``fetch_size`` asks for one page; each page is a request of its own, since the client
   sets no timeout for the pages that it follows by itself.
 * A session that the user opened is used with the user's profile and stays open on ``close``.
+* A forked child opens a session of its own at its first use, with the same options; with a session of the user's it
+  cannot, and says so.
 * Never called from the client's event-loop thread, on which answers arrive.
 """
 
@@ -16,14 +18,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cassandra.cluster import ResultSet
 from cassandra.query import SimpleStatement
 
+from coodie.drivers import forks
+from coodie.drivers.batches import Parcel
 from coodie.drivers.cassandra.connecting import is_surely_cassandra, open_session, request_timeout_of
 from coodie.drivers.cassandra.errors import classified, not_sent, refused_text
 from coodie.drivers.cassandra.fanout import Fanout, Sender
+from coodie.drivers.cassandra.forking import abandon
 from coodie.drivers.cassandra.prepared import NEVER_RESEND, Prepared, PreparedStatements, instructions
 from coodie.drivers.cassandra.values import convert_rows
 from coodie.drivers.outcomes import check_process, forget_refused, outcome_of
@@ -44,19 +52,22 @@ class CassandraDriver(TextFace):
         self._session = session
         self._default_keyspace = default_keyspace
         self._known_tables: dict[str, Any] = {}
-        self._owned = False
+        self._opening: Callable[[], tuple[Any, Any]] | None = None  # None: the session is the user's
         self._closed = False
         self._retrying: Any = None  # None: the policy of the user's profile
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._strict = not is_surely_cassandra(session)
         self._prepared = PreparedStatements(self._prepare)
+        forks.tell(self)
 
     @classmethod
     def connect(cls, hosts: list[Any] | None, keyspace: str | None = None, **options: Any) -> CassandraDriver:
         """Open a cluster of our own; ``options`` go to ``Cluster``. ConfigurationError where it cannot be reached."""
-        session, retrying = open_session(hosts or ["127.0.0.1"], keyspace, options)
+        opening = partial(open_session, hosts or ["127.0.0.1"], keyspace, options)
+        session, retrying = opening()
         driver = cls(session, keyspace)
-        driver._owned, driver._retrying = True, retrying
+        driver._opening, driver._retrying = opening, retrying
         return driver
 
     @property
@@ -67,6 +78,7 @@ class CassandraDriver(TextFace):
 
     def submit(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any thread; blocks it."""
+        self._check_usable()
         query = self._query(statement, None if _is_plain(statement) else self._prepared.get(statement))
         items: list[dict[str, Any]] = []
         state = statement.paging_state
@@ -81,6 +93,8 @@ class CassandraDriver(TextFace):
 
     async def submit_async(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any event loop; never blocks it."""
+        if self._pid != os.getpid():
+            await asyncio.to_thread(self._check_usable)
         prepared = None if _is_plain(statement) else self._prepared.ready(statement.cql)
         if prepared is None and not _is_plain(statement):
             prepared = await self._prepared.get_async(statement)
@@ -103,13 +117,19 @@ class CassandraDriver(TextFace):
 
     def close(self) -> None:
         """Close the cluster, if it is ours. From any thread; idempotent."""
-        if not self._closed and self._owned and self._pid == os.getpid():  # a child must not touch its parent's sockets
+        if not self._closed and self._opening and self._pid == os.getpid():  # a child leaves its parent's sockets alone
             self._session.cluster.shutdown()
         self._closed = True
 
     async def close_async(self) -> None:
         """Close the cluster, if it is ours, without blocking the loop; idempotent."""
         await asyncio.to_thread(self.close)
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's session alone; see ``coodie.drivers.forks``."""
+        self._lock = threading.Lock()
+        if self._pid != os.getpid():
+            abandon(self._session)
 
     def _query(self, statement: Statement, prepared: Prepared | None) -> Any:
         """Return the client's statement with our policy: bound, or plain text where there is nothing to bind."""
@@ -171,18 +191,18 @@ class CassandraDriver(TextFace):
         bound, execute_async = prepared.binder(template, self._retrying), self._session.execute_async
         options = _timeout(template)
 
-        def send(run: Fanout, index: int, values: tuple[Any, ...]) -> None:
+        def send(run: Fanout, parcel: Parcel) -> None:
             try:
-                future = execute_async(bound(values), **options)
+                future = execute_async(bound(parcel[2]), **options)
             except CoodieError as error:
-                run.ended(index, outcome_of(error))
+                run.ended(parcel, outcome_of(error))
             except Exception as error:
-                run.ended(index, outcome_of(not_sent(error, template)))
+                run.ended(parcel, outcome_of(not_sent(error, template)))
             else:
-                future.add_callbacks(run.applied, failed, callback_args=(index,), errback_args=(run, index, future))
+                future.add_callbacks(run.applied, failed, callback_args=(parcel,), errback_args=(run, parcel, future))
 
-        def failed(error: Exception, run: Fanout, index: int, future: Any) -> None:
-            run.ended(index, outcome_of(self._classified(error, template, future)))
+        def failed(error: Exception, run: Fanout, parcel: Parcel, future: Any) -> None:
+            run.ended(parcel, outcome_of(self._classified(error, template, future)))
 
         return send
 
@@ -194,10 +214,25 @@ class CassandraDriver(TextFace):
         return ours
 
     def _check_usable(self) -> None:
-        """Refuse to use a connection that is closed or belongs to the parent process."""
-        check_process(self._pid)
+        """Refuse to use a connection that is closed; open a session of its own for a forked child."""
         if self._closed:
             raise ConfigurationError("This connection is closed; nothing was sent. Call init_coodie() again.")
+        if self._pid != os.getpid():
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Open a session in a forked child, once; refuse where the user opened the parent's."""
+        if self._opening is None:
+            check_process(self._pid)
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            abandon(self._session)
+            self._session, self._retrying = self._opening()
+            self._strict = not is_surely_cassandra(self._session)
+            self._prepared = PreparedStatements(self._prepare)
+            self._pid = os.getpid()
 
 
 def _is_plain(statement: Statement) -> bool:

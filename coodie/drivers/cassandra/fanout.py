@@ -10,6 +10,7 @@ Rules that live here:
 * Work is taken and outcomes are told under one lock, so neither ever runs in two threads at once.
 * Answers arrive on the client's event-loop thread, which must never block: a statement that is not prepared yet is left
   to the caller's thread.
+* Rows that may share a batch are one parcel, which takes one place; see ``coodie.drivers.batches``.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from coodie.drivers.batches import Parcel, parcels, settle_parcel
 from coodie.drivers.outcomes import outcome_of
 from coodie.drivers.protocol import Settle, Work
 from coodie.exceptions import CoodieError
 from coodie.statement import APPLIED, Outcome, Statement
 
-Item = tuple[Statement, tuple[Any, ...]]
-Sender = Callable[["Fanout", int, tuple[Any, ...]], None]
-"""Starts one statement of a template; calls the run's ``applied`` or ``ended`` once with its number. Never raises."""
+Sender = Callable[["Fanout", Parcel], None]
+"""Starts one statement of a template; calls the run's ``applied`` or ``ended`` once with the parcel. Never raises."""
 
 
 class Fanout:
@@ -36,11 +37,11 @@ class Fanout:
     """
 
     __slots__ = (
+        "_again",
         "_error",
         "_finished",
         "_held",
         "_in_flight",
-        "_index",
         "_limit",
         "_lock",
         "_prepare",
@@ -61,7 +62,7 @@ class Fanout:
         ready: Callable[[Statement], Sender | None],
         prepare: Callable[[Statement], Sender],
     ) -> None:
-        self._work: Iterator[Item] = iter(work)
+        self._work: Iterator[Parcel] = parcels(work)
         self._limit = max(1, limit)
         self._settle = settle
         self._ready = ready
@@ -70,8 +71,8 @@ class Fanout:
         self._wake = threading.Event()
         self._template: Statement | None = None  # this and its sender are touched by the sending thread alone
         self._sender: Sender | None = None
-        self._held: Item | None = None  # taken, but to be sent by the caller's thread
-        self._index = -1
+        self._held: Parcel | None = None  # taken, but to be sent by the caller's thread
+        self._again: list[Parcel] = []  # rows of refused batches
         self._in_flight = 0
         self._sending = True
         self._finished = False
@@ -90,16 +91,16 @@ class Fanout:
         if self._error is not None:
             raise self._error
 
-    def applied(self, _rows: Any, index: int) -> None:
-        """Tell that a statement was applied. From any thread."""
-        self.ended(index, APPLIED)
+    def applied(self, _rows: Any, parcel: Parcel) -> None:
+        """Tell that a parcel was applied. From any thread."""
+        self.ended(parcel, APPLIED)
 
-    def ended(self, index: int, outcome: Outcome) -> None:
-        """Tell the outcome of a statement, and send the next in its place. From any thread."""
+    def ended(self, parcel: Parcel, outcome: Outcome) -> None:
+        """Tell the outcome of a parcel, and send the next in its place. From any thread."""
         with self._lock:
             self._in_flight -= 1
             try:
-                self._settle(index, outcome)
+                self._again += settle_parcel(self._settle, parcel, outcome)
             except BaseException as error:  # of the caller's making: stop, and raise it where the caller is
                 self._stop(error)
             if self._sending or self._held is not None:
@@ -112,8 +113,8 @@ class Fanout:
         while True:
             with self._lock:
                 item = None if share == 0 and self._in_flight else self._taken()
-                if item is not None and item[0] is not self._template:
-                    self._template, self._sender = item[0], self._known(item[0])
+                if item is not None and item[1] is not self._template:
+                    self._template, self._sender = item[1], self._known(item[1])
                     if self._sender is None and not may_block:
                         self._held, self._template, item = item, None, None
                 if item is None:
@@ -122,20 +123,18 @@ class Fanout:
                         self._wake.set()
                     return
                 self._held = None
-                self._index += 1
                 self._in_flight += 1
-                index = self._index
-            self._send(index, item)
+            self._send(item)
             share -= share > 0
 
-    def _send(self, index: int, item: Item) -> None:
+    def _send(self, item: Parcel) -> None:
         """Send one item, preparing its template where that was not done; only a thread that may block comes to that."""
         if self._sender is None:
             try:
-                self._sender = self._prepare(item[0])
+                self._sender = self._prepare(item[1])
             except CoodieError as error:
                 self._sender = _refusing(outcome_of(error))  # the rest of the template needs no second attempt
-        self._sender(self, index, item[1])
+        self._sender(self, item)
 
     def _known(self, template: Statement) -> Sender | None:
         """Return the sender of a template if that is prepared; a template whose options are wrong is refused."""
@@ -144,11 +143,15 @@ class Fanout:
         except CoodieError as error:
             return _refusing(outcome_of(error))
 
-    def _taken(self) -> Item | None:
+    def _taken(self) -> Parcel | None:
         """Return the next item, or None where there is no place or no more work. The caller holds the lock."""
         if self._held is not None:
             return self._held
-        if self._finished or self._in_flight >= self._limit:
+        if self._in_flight >= self._limit:
+            return None
+        if self._again:
+            return self._again.pop()
+        if self._finished:
             return None
         try:
             return next(self._work)
@@ -166,4 +169,4 @@ class Fanout:
 
 def _refusing(outcome: Outcome) -> Sender:
     """Return a sender that ends every statement with one outcome."""
-    return lambda run, index, _values: run.ended(index, outcome)
+    return lambda run, parcel: run.ended(parcel, outcome)

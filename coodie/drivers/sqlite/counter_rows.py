@@ -25,7 +25,7 @@ from coodie.drivers.sqlite.names import column_of, listed, quoted, table_name
 from coodie.drivers.sqlite.values import Storage, encode
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column
-from coodie.statement import CounterUpdate
+from coodie.statement import CounterUpdate, Insert
 
 ROWS_MAX = 4096
 VALUES_MAX = 32_766
@@ -34,9 +34,9 @@ VALUES_MAX = 32_766
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """The parts of the upsert of one shape: its columns (counters, then key) and how each is stored."""
+    """The parts of the upsert of one shape: its columns in the order of its values, and how each is stored."""
 
-    shape: CounterUpdate
+    shape: CounterUpdate | Insert
     columns: tuple[Column, ...]
     storages: tuple[Storage, ...]
     rows_max: int

@@ -27,6 +27,8 @@ from coodie.drivers.refusals import reads_only
 from coodie.drivers.sqlite import counter_rows, raw, select, tables, write
 from coodie.drivers.sqlite.errors import ERRORS, classified
 from coodie.drivers.sqlite.flush import Flush
+from coodie.drivers.sqlite.groups import Run
+from coodie.drivers.sqlite.marks import forget, noted
 from coodie.drivers.sqlite.opening import located
 from coodie.drivers.sqlite.pool import Pool, transaction
 from coodie.drivers.text import TextFace
@@ -34,6 +36,7 @@ from coodie.exceptions import TableRejected
 from coodie.statement import (
     AddColumn,
     AlterOptions,
+    Batch,
     CounterUpdate,
     CreateIndex,
     CreateTable,
@@ -59,6 +62,7 @@ _ROWS: dict[type[Any], Callable[..., Rows]] = {
     Insert: write.insert,
     Update: write.update,
     Delete: write.delete,
+    Batch: write.batch,
     Raw: raw.run,
 }
 _TABLES: dict[type[Any], Callable[..., Rows]] = {
@@ -86,6 +90,7 @@ class SQLiteDriver(TextFace):
     """One SQLite database. Every method from any thread; the async ones from any loop; usable again after a fork."""
 
     needs_keyspace = False
+    marks = True  # execute_many takes a mark
     rows_at_once = 64  # more at once live long enough to cost the collector full passes, of 15 ms each
 
     def __init__(self, database: str | os.PathLike[str], default_keyspace: str | None = None) -> None:
@@ -119,13 +124,36 @@ class SQLiteDriver(TextFace):
         executor = threads.reads if reads_only(statement.shape) else threads.writes
         return await asyncio.get_running_loop().run_in_executor(executor, self.submit, statement)
 
-    def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
+    def execute_many(self, work: Work, limit: int, settle: Settle, mark: tuple[str, int] | None = None) -> None:
         """
         Write a stream of statements and tell the fate of each; see the protocol. From a thread that runs no event loop.
 
-        ``limit`` has nothing to bound here: one transaction carries up to ``flush.CHUNK_ROWS`` rows.
+        ``limit`` has nothing to bound here: one transaction carries up to ``flush.CHUNK_ROWS`` rows. ``mark``: a
+        writer's own text and the number of this flush (64 bits, each higher than the last): what is applied is noted
+        under them, so that :meth:`marked` can tell it to a process that finds its predecessor dead.
         """
-        self._flush.run(work, settle, self._known_tables)
+        self._flush.run(work, settle, self._known_tables, mark)
+
+    def marked(self, writer: str, flush: int | None = None) -> tuple[int, list[Run]] | None:
+        """
+        Return (flush, items applied) as noted by ``execute_many(mark=)``; the items as (first index, count), in order.
+
+        ``flush`` None: the writer's latest. None where nothing of it is noted: then it applied nothing, unless its
+        notes were removed since. From any thread; blocks it.
+        """
+        try:
+            with self._pool.reading() as connection:
+                return noted(connection, writer, flush)
+        except ERRORS as error:
+            raise classified(error) from error
+
+    def forget_marks(self, writer: str, before: int) -> None:
+        """Remove the notes of a writer's flushes before one, when all they applied is settled. From any thread."""
+        try:
+            with self._pool.writing() as connection, transaction(connection):
+                forget(connection, writer, before)
+        except ERRORS as error:
+            raise classified(error) from error
 
     def close(self) -> None:
         """Finish what async callers began, then close every connection of this process. Idempotent."""

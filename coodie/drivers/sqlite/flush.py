@@ -27,9 +27,10 @@ from typing import Any, TypeAlias
 
 from coodie.drivers.outcomes import forget_refused, outcome_of
 from coodie.drivers.protocol import Settle, Work
-from coodie.drivers.sqlite import counter_rows
+from coodie.drivers.sqlite import counter_rows, exact_rows
 from coodie.drivers.sqlite.errors import ERRORS, classified
 from coodie.drivers.sqlite.groups import Group, Taking, parted
+from coodie.drivers.sqlite.marks import Marks
 from coodie.drivers.sqlite.opening import open_connection
 from coodie.drivers.sqlite.pool import Pool, transaction
 from coodie.exceptions import (
@@ -75,13 +76,19 @@ class Flush:
         self._pool = pool
         self._write = write
         self._writer = Writer()
+        self._marked: dict[str, int] = {}  # the latest flush of each writer that was marked here
 
-    def run(self, work: Work, settle: Settle, known: dict[str, Any]) -> None:
+    def run(self, work: Work, settle: Settle, known: dict[str, Any], mark: tuple[str, int] | None = None) -> None:
         """
         Write everything the work yields, telling the fate of each; an error of the iterator ends it, after that.
 
-        ``known``: the driver's memory of synced tables, from which refused ones are removed.
+        ``known``: the driver's memory of synced tables, from which refused ones are removed. ``mark``: (writer, number)
+        of the flush, to note in each transaction what it applied.
         """
+        marks = None
+        if mark is not None:
+            marks = Marks(*mark, self._marked.get(mark[0]))
+            self._marked[mark[0]] = mark[1]
         remaining, start = iter(work), 0
         failure: BaseException | None = None
         while failure is None:
@@ -92,7 +99,7 @@ class Flush:
                 failure = error
             if not taking.groups:
                 break
-            self._settle(taking.groups, settle, known)
+            self._settle(taking.groups, settle, known, marks)
             start = taking.next_index()
         if failure is not None:
             raise failure
@@ -110,23 +117,25 @@ class Flush:
             except (*ERRORS, DriverError, ConfigurationError):
                 _log.debug("The number of this SQLite writer stays in the file until another writer removes it by age")
 
-    def _settle(self, chunk: Sequence[Group], settle: Settle, known: dict[str, Any]) -> None:
-        outcome = self._written(chunk)
+    def _settle(self, chunk: Sequence[Group], settle: Settle, known: dict[str, Any], marks: Marks | None) -> None:
+        outcome = self._written(chunk, marks=marks)
         if outcome.fate is Fate.REJECTED:
             parts = parted(chunk, whole_groups=isinstance(outcome.error, TableRejected))
             if len(parts) > 1:
                 for part in parts:
-                    self._settle(part, settle, known)
+                    self._settle(part, settle, known, marks)
                 return
         for group in chunk:
             forget_refused(known, outcome.error, group.template)
             for start, count in group.runs:
                 settle(start, outcome, count)
 
-    def _written(self, chunk: Sequence[Group], timeout: float | None = None) -> Outcome:
+    def _written(self, chunk: Sequence[Group], timeout: float | None = None, marks: Marks | None = None) -> Outcome:
         """Write a chunk as one transaction and return the fate of all of it."""
         try:
             steps = [step for group in chunk for step in self._steps(group)]
+            if marks is not None:
+                steps.append(partial(marks.note, chunk=chunk))
             with self._pool.writing(timeout) as connection:
                 return self._committed(connection, steps)
         except (DriverError, InvalidQueryError) as error:
@@ -190,4 +199,7 @@ class Flush:
         if isinstance(shape, CounterUpdate):
             layout = counter_rows.layout(shape)
             return [partial(counter_rows.add, layout, layout.encoded(group.rows))]
+        if exact_rows.is_exact(shape):
+            layout = exact_rows.layout(shape)
+            return [partial(exact_rows.put, layout, layout.encoded(group.rows))]
         return [partial(self._write, group.template.with_values(values)) for values in group.rows]

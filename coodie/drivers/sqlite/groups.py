@@ -1,9 +1,9 @@
 """
 The rows of a flush, grouped by template.
 
-Rules that live here: counter updates of one template are one group, for adding commutes; any other statement keeps its
-place among its neighbours. A flush passes here row by row, beside busy threads: what is done per row is as little as
-can be.
+Rules that live here: counter updates of one template are one group, for adding commutes, and so are writes of totals,
+of which the latest counts; any other statement keeps its place among its neighbours. A flush passes here row by row,
+beside busy threads: what is done per row is as little as can be.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from coodie.drivers.sqlite.exact_rows import is_exact
 from coodie.statement import CounterUpdate, Statement
 
 Run: TypeAlias = tuple[int, int]
@@ -80,7 +81,7 @@ class Taking:
         if found is None:
             found = Group(template, [], [])
             self.groups.append(found)
-            if isinstance(template.shape, CounterUpdate):
+            if isinstance(template.shape, CounterUpdate) or is_exact(template.shape):
                 self._open[id(template)] = found
             else:
                 self._open.clear()  # nothing that follows may come before this statement

@@ -10,8 +10,11 @@ from __future__ import annotations
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
 
-OWN_TABLES = ("coodie_columns", "coodie_flushes")
-"""Tables the driver keeps for itself: the catalogue of CQL types, and the number of each writer's last flush."""
+OWN_TABLES = ("coodie_columns", "coodie_flushes", "coodie_marks")
+"""Tables the driver keeps for itself: the catalogue of CQL types, the number of each writer's last flush, the marks."""
+
+WRITTEN_AT = "_written_at"
+"""The column beside a writer's totals that keeps their timestamp; no field of a model can have such a name."""
 
 
 def quoted(name: str) -> str:

@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS coodie_columns (
     kind TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (table_name, column_name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS coodie_flushes (writer TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS coodie_marks (
+    writer TEXT NOT NULL, flush INTEGER NOT NULL, first INTEGER NOT NULL, runs TEXT NOT NULL,
+    PRIMARY KEY (writer, flush, first)
+) STRICT, WITHOUT ROWID;
 """
 
 

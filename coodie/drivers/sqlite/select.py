@@ -4,7 +4,8 @@ SELECT: its text, cached by shape, and running it, a page at a time where asked.
 Rules that live here:
 
 * Rows come in the order of the primary key (clustering columns in their own direction), after any order asked for; so
-  the rows of one partition come as Cassandra gives them, and every order is total. Aggregates have no order.
+  the rows of one partition come as Cassandra gives them, and every order is total. Groups of a key come in its order;
+  other aggregates have no order.
 * Answers are named as Cassandra names them: ``count``, ``system.max(views)``, ``cast(views as text)``.
 * Filtering on any column works without an index; what SQLite cannot do is refused by name.
 """
@@ -18,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from coodie.drivers.sqlite.collections import storage
-from coodie.drivers.sqlite.names import column_of, quoted, table_name, unsupported
+from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, quoted, table_name, unsupported
 from coodie.drivers.sqlite.paging import Order, Position, after, after_values, packed, unpacked
 from coodie.drivers.sqlite.where import collated, sizes, where, where_values
 from coodie.exceptions import InvalidQueryError, RowRejected
@@ -119,8 +120,7 @@ def _compiled(shape: Select, counts: tuple[int, ...]) -> _Query:
     table = shape.table
     columns = shape.columns or tuple(Selected(column.name) for column in table.columns)
     answers = [_answer(table, selected) for selected in columns]
-    plain = not (shape.group_by or shape.distinct or any(map(_aggregates, columns)))
-    order = _order(shape) if plain else ()
+    order = () if shape.distinct or (any(map(_aggregates, columns)) and not shape.group_by) else _order(shape)
     hidden = [quoted(column.name) for column, _ in order]
     select = "SELECT DISTINCT" if shape.distinct else "SELECT"
     head = f"{select} {', '.join([text for _, text, _ in answers] + hidden)} FROM {table_name(table)}"
@@ -135,22 +135,22 @@ def _compiled(shape: Select, counts: tuple[int, ...]) -> _Query:
 
 def _tail(shape: Select, columns: tuple[Selected, ...], order: Order) -> str:
     names = [f"{collated(column)}{' DESC' if descending else ''}" for column, descending in order]
-    group = ""
-    if shape.group_by:
-        names = [quoted(column_of(shape.table, name).name) for name in shape.group_by]
-        group = f" GROUP BY {', '.join(names)}"
-    elif shape.distinct:
+    if shape.distinct:
         names = [quoted(selected.column) for selected in columns]
+    grouped = ", ".join(quoted(column_of(shape.table, name).name) for name in shape.group_by)
+    group = f" GROUP BY {grouped}" if grouped else ""
     ordering = f" ORDER BY {', '.join(names)}" if names else ""
     return f"{group}{ordering} LIMIT ? OFFSET ?"
 
 
 def _order(shape: Select) -> Order:
-    """Return a total order: what was asked for, then the rest of the key, without what ``=`` already fixes."""
-    table = shape.table
+    """Return a total order: what was asked for, then the rest of the key or group, without what ``=`` already fixes."""
+    table, keys = shape.table, shape.table.primary_key
+    if shape.group_by:
+        keys = tuple(column_of(table, name) for name in shape.group_by)
     fixed = {term.column for term in shape.where if term.operator == "="}
     asked = [(column_of(table, name), descending) for name, descending in shape.order]
-    rest = [(column, column.descending) for column in table.primary_key if column.name not in dict(shape.order)]
+    rest = [(column, column.descending) for column in keys if column.name not in dict(shape.order)]
     return tuple((column, descending) for column, descending in [*asked, *rest] if column.name not in fixed)
 
 
@@ -160,10 +160,17 @@ def _answer(table: Table, selected: Selected) -> tuple[str, str, Decode | None]:
         return "count", "count(*)", None
     column = column_of(table, selected.column)
     how = storage(column.cql_type)
-    if selected.cast:
+    if (selected.function, selected.cast) == ("sum", "varint") and column.cql_type in _WHOLE:
+        return _exact_sum(column)
+    if selected.cast and not selected.function:
         return _cast(column, selected.cast)
     if selected.function is None:
         return column.name, quoted(column.name), how.decode
+    if selected.function == "writetime" and table.per_writer and not column.is_key:
+        written = f"CASE WHEN {quoted(column.name)} IS NOT NULL THEN {quoted(WRITTEN_AT)} END"
+        return f"writetime({column.name})", written, None
+    if selected.cast:
+        raise unsupported(f"{selected.function}() of a CAST", "convert the values in Python")
     return _aggregate(column, selected.function)
 
 
@@ -172,6 +179,18 @@ def _cast(column: Column, cql_type: str) -> tuple[str, str, Decode | None]:
     if target is None or storage(column.cql_type).decode is not None:
         raise unsupported(f"CAST of {column.cql_type} as {cql_type}", "convert the value in Python")
     return (f"cast({column.name} as {cql_type})", f"CAST({quoted(column.name)} AS {target})", None)
+
+
+def _exact_sum(column: Column) -> tuple[str, str, Decode | None]:
+    """Return the sum of integers as a number of any size: SQLite's own fails beyond 64 bits, so halves are summed."""
+    name = quoted(column.name)
+    text = f"sum({name} >> 32) || ' ' || sum({name} & 4294967295)"
+    return f"system.sum(cast({column.name} as varint))", text, _joined
+
+
+def _joined(halves: str) -> int:
+    high, low = halves.split(" ")
+    return (int(high) << 32) + int(low)
 
 
 def _aggregate(column: Column, function: str) -> tuple[str, str, Decode | None]:

@@ -9,6 +9,7 @@ Rules that live here:
   table made by other hands is described by its SQLite types.
 * Every function runs inside a transaction that its caller opened, and making what exists already changes nothing, so
   several processes may sync one table at once.
+* The stored form of an exact table has one column more, for the timestamp of each row; the catalogue never shows it.
 * Table options of Cassandra (compaction, comments) mean nothing here and are passed over.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import sqlite3
 
 from coodie.drivers.sqlite.collections import storage
-from coodie.drivers.sqlite.names import column_of, plain_table_name, quoted, table_name, unsupported
+from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, plain_table_name, quoted, table_name, unsupported
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
 from coodie.statement import (
@@ -102,7 +103,8 @@ def truncate(connection: sqlite3.Connection, shape: Truncate) -> Rows:
 def read_columns(connection: sqlite3.Connection, shape: ReadColumns) -> Rows:
     """Answer the columns of a table as Cassandra's catalogue would; none: no such table."""
     name = plain_table_name(shape.table)
-    return Rows([_described(*found) for found in connection.execute(_COLUMNS, [name, name])])
+    found = connection.execute(_COLUMNS, [name, name])
+    return Rows([_described(*column) for column in found if column[0] != WRITTEN_AT])
 
 
 def read_options(connection: sqlite3.Connection, shape: ReadOptions) -> Rows:
@@ -119,6 +121,8 @@ def read_indexes(connection: sqlite3.Connection, shape: ReadIndexes) -> Rows:
 
 def _create_text(table: Table) -> str:
     columns = ", ".join(_declared(column) for column in table.columns)
+    if table.per_writer:
+        columns += f", {quoted(WRITTEN_AT)} INTEGER NOT NULL"
     keys = ", ".join(f"{quoted(column.name)}{' DESC' if column.descending else ''}" for column in table.primary_key)
     return f"CREATE TABLE {table_name(table)} ({columns}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID"
 

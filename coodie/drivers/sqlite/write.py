@@ -1,12 +1,12 @@
 """
-INSERT, UPDATE and DELETE: their text, cached by shape, and running them.
+INSERT, UPDATE, DELETE and batches of them: their text, cached by shape, and running them.
 
 Rules that live here:
 
 * Each function runs inside a transaction that its caller opened, so a condition and the write it guards are one step.
 * INSERT and UPDATE are upserts, as on Cassandra: they replace the columns they name and leave the others.
 * A conditional write answers one row: ``"[applied]"``, and where it was not applied the columns that decided it.
-* TTL and timestamps are refused by name: rows here carry neither.
+* TTL and timestamps are refused by name: rows here carry neither, but for those of exact tables, which have timestamps.
 """
 
 from __future__ import annotations
@@ -16,21 +16,26 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from coodie.drivers.sqlite import exact_rows
 from coodie.drivers.sqlite.change import assignment, assignment_values, value_count
 from coodie.drivers.sqlite.collections import storage
-from coodie.drivers.sqlite.names import column_of, listed, quoted, table_name, unsupported
+from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, listed, quoted, table_name, unsupported
 from coodie.drivers.sqlite.select import decoded
 from coodie.drivers.sqlite.values import encode
 from coodie.drivers.sqlite.where import sizes, where, where_values
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Table
-from coodie.statement import Change, Delete, Insert, Rows, Statement, Term, Update
+from coodie.statement import Batch, Change, Delete, Insert, Rows, Statement, Term, Update
 
 _APPLIED = "[applied]"
 
 
 def insert(connection: sqlite3.Connection, shape: Insert, statement: Statement) -> Rows:
     """Run an INSERT, or an INSERT IF NOT EXISTS."""
+    if shape.table.per_writer:
+        parts = exact_rows.layout(shape)
+        exact_rows.put(parts, parts.encoded([statement.values]), connection)
+        return Rows()
     _refuse_options(shape)
     values = _column_values(shape.table, shape.columns, statement.values)
     written = connection.execute(_insert_text(shape), values).rowcount
@@ -69,16 +74,37 @@ def delete(connection: sqlite3.Connection, shape: Delete, statement: Statement) 
         *(Change(name, "discard") for name in shape.elements),
     )
     elements = statement.values[: len(shape.elements)]
-    terms = statement.values[len(elements) : len(elements) + len(shape.where)]
-    conditions = statement.values[len(elements) + len(shape.where) :]
+    written = statement.values[len(elements) : len(elements) + shape.timestamp]
+    rest = statement.values[len(elements) + len(written) :]
+    terms, conditions = rest[: len(shape.where)], rest[len(shape.where) :]
     if shape.conditions or shape.if_exists:
         refused = _refusal(connection, shape, _full_key(table, shape.where, terms), conditions)
         if refused is not None:
             return refused
     text = _delete_text(shape, sizes(shape.where, terms), changes)
     stored = assignment_values(table, changes, elements)
-    connection.execute(text, [*stored, *where_values(table, shape.where, terms)])
+    connection.execute(text, [*stored, *where_values(table, shape.where, terms), *written])
     return _applied(shape)
+
+
+def batch(connection: sqlite3.Connection, shape: Batch, statement: Statement) -> Rows:
+    """Run the writes of a batch, all in the caller's transaction."""
+    start = 0
+    for each in shape.shapes:
+        given = statement.values[start : start + _width(each)]
+        start += len(given)
+        if isinstance(each, Insert):
+            insert(connection, each, Statement(each, given))
+        else:
+            delete(connection, each, Statement(each, given))
+    return Rows()
+
+
+def _width(shape: Insert | Delete) -> int:
+    """Return how many values a write takes."""
+    if isinstance(shape, Insert):
+        return len(shape.columns) + shape.ttl + shape.timestamp
+    return len(shape.elements) + shape.timestamp + len(shape.where) + len(shape.conditions)
 
 
 def _applied(shape: Update | Delete) -> Rows:
@@ -88,7 +114,7 @@ def _applied(shape: Update | Delete) -> Rows:
 def _refuse_options(shape: Insert | Update | Delete) -> None:
     if getattr(shape, "ttl", False):
         raise unsupported("TTL yet", "save without ttl=")
-    if shape.timestamp:
+    if shape.timestamp and not shape.table.per_writer:
         raise unsupported("write timestamps", "save without timestamp=")
 
 
@@ -173,6 +199,8 @@ def _update_text(table: Table, changes: tuple[Change, ...], names: tuple[str, ..
 def _delete_text(shape: Delete, counts: tuple[int, ...], changes: tuple[Change, ...]) -> str:
     """Return the statement of a DELETE; columns and elements are changes of rows that stay."""
     table, which = shape.table, where(shape.table, shape.where, counts)
+    if shape.timestamp:  # as on Cassandra: what was written later stays
+        which += f" AND {quoted(WRITTEN_AT)} <= ?"
     if not changes:
         return f"DELETE FROM {table_name(table)} WHERE {which}"
     return f"UPDATE {table_name(table)} SET {assignment(table, changes)} WHERE {which}"

@@ -12,6 +12,7 @@ import itertools
 import random
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -32,16 +33,19 @@ class Cluster:
         self._watchdog = watchdog
 
     @classmethod
-    def start(cls, nodes: int = 1) -> Cluster:
+    def start(cls, nodes: int = 1, *java_options: str, **options: object) -> Cluster:
         """
         Start ``nodes`` nodes (1: about 6 s, 3: about 25 s) and return when all answer and know each other.
+
+        ``options`` go into cassandra.yaml, ``java_options`` onto the command line.
 
         Raises NotAvailable where Java 17 or the jars are missing, StartFailed where a node does not get ready.
         """
         java, lib = jars.java(), jars.jars()
         folder = Path(tempfile.mkdtemp(prefix="coodie-cassandra-"))
         watchdog = Watchdog(folder)
-        cluster = cls([Node(place, java, lib, watchdog.watch) for place in _places(folder, nodes)], watchdog)
+        places = _places(folder, nodes, java_options, options)
+        cluster = cls([Node(place, java, lib, watchdog.watch) for place in places], watchdog)
         try:
             for node in cluster.nodes:
                 node.start()
@@ -91,8 +95,8 @@ class Cluster:
         self.stop()
 
 
-def _places(folder: Path, count: int) -> list[Place]:
-    addresses, native, storage = _free(count)
+def _places(folder: Path, count: int, java_options: tuple[str, ...], options: Mapping[str, object]) -> list[Place]:
+    addresses, native, storage, jmx = _free(count)
     return [
         Place(
             address=address,
@@ -102,20 +106,28 @@ def _places(folder: Path, count: int) -> list[Place]:
             seed=addresses[0],
             tokens=1 if count == 1 else 4,
             heap=_HEAP_ALONE if count == 1 else _HEAP_IN_CLUSTER,
+            jmx_port=own,
+            options=options,
+            java_options=java_options,
         )
-        for address in addresses
+        for address, own in zip(addresses, jmx, strict=True)
     ]
 
 
-def _free(count: int) -> tuple[list[str], int, int]:
-    """Find addresses 127.0.x.1.. and two ports free on all of them, below the range that outgoing connections use."""
+def _free(count: int) -> tuple[list[str], int, int, list[int]]:
+    """
+    Find addresses 127.0.x.1.., two ports free on all of them, and one each on 127.0.0.1, where JMX listens.
+
+    All are below the range that outgoing connections use.
+    """
     chance = random.SystemRandom()  # a seeded one would send two test runs to the same ports
     for _ in range(100):
         network = chance.randrange(1, 255)
         addresses = [f"127.0.{network}.{number + 1}" for number in range(count)]
-        native, storage = chance.sample(range(20000, 32000), 2)
-        if all(_is_free(address, port) for address in addresses for port in (native, storage)):
-            return addresses, native, storage
+        native, storage, *jmx = chance.sample(range(20000, 32000), 2 + count)
+        wanted = [(address, port) for address in addresses for port in (native, storage)]
+        if all(_is_free(address, port) for address, port in (*wanted, *(("127.0.0.1", port) for port in jmx))):
+            return addresses, native, storage, jmx
     raise OSError("no free loopback ports between 20000 and 32000")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _OPENED = {
@@ -36,6 +37,9 @@ class Place:
     seed: str
     tokens: int
     heap: tuple[str, str]  # -Xms, -Xmx
+    jmx_port: int  # on 127.0.0.1, for nodetool
+    options: Mapping[str, object] = field(default_factory=dict)  # more of cassandra.yaml, or instead of what is here
+    java_options: tuple[str, ...] = ()
 
 
 def write(place: Place) -> None:
@@ -72,6 +76,7 @@ def _yaml(place: Place) -> dict[str, object]:
         # Short, so that a fault shows itself quickly.
         "write_request_timeout": "2000ms",
         "counter_write_request_timeout": "2000ms",
+        **place.options,
     }
 
 
@@ -87,16 +92,25 @@ def command(place: Place, java: str, jars: Path) -> list[str]:
         "cassandra.skip_wait_for_gossip_to_settle": 0,
         "cassandra.superuser_setup_delay_ms": 0,
         "cassandra.ring_delay_ms": 1000,
+        "cassandra.jmx.local.port": place.jmx_port,
     }
-    pairs = [(module, package) for module, packages in _OPENED.items() for package in packages.split()]
     return [
         java,
         f"-Xms{place.heap[0]}",
         f"-Xmx{place.heap[1]}",
+        *place.java_options,
         "-XX:-UsePerfData",  # else each start leaves a file in the system's temporary folder
-        *(f"--add-{verb}={module}/{package}=ALL-UNNAMED" for module, package in pairs for verb in ("exports", "opens")),
+        *opened(),
         *(f"-D{name}={value}" for name, value in properties.items()),
         "-cp",
         f"{place.folder}:{jars}/*",
         "org.apache.cassandra.service.CassandraDaemon",
+    ]
+
+
+def opened() -> list[str]:
+    """Return the options by which Java lets Cassandra's classes at its own insides."""
+    pairs = [(module, package) for module, packages in _OPENED.items() for package in packages.split()]
+    return [
+        f"--add-{verb}={module}/{package}=ALL-UNNAMED" for module, package in pairs for verb in ("exports", "opens")
     ]

@@ -84,8 +84,8 @@ def test_a_small_buffer_alone_is_no_impossible_pair() -> None:
 
 
 def test_what_is_not_built_yet_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="journal is not built yet"):
-        read_options({"journal": "somewhere"}, {})
+    with pytest.raises(ConfigurationError, match="agent is not built yet"):
+        read_options({"journal": "somewhere", "mode": "agent"}, {})
 
 
 def test_callbacks_do_not_come_from_the_environment() -> None:

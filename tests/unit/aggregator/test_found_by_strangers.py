@@ -103,11 +103,11 @@ def test_no_more_is_handed_to_a_driver_than_may_be_in_flight(store: Store) -> No
             PageHits(url=f"/{number}").increment(views=1)
         machine = aggregator._machine
         assert machine is not None
-        machine.engine._clock = lambda: 1e9 if clock.is_set() else 0.0
+        machine.engine._clock = machine.engine._context.clock = lambda: 1e9 if clock.is_set() else 0.0
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(store.driver, "execute_many", hanging)
             result = aggregator.flush()
-        machine.engine._clock = machine.clock
+        machine.engine._clock = machine.engine._context.clock = machine.clock
         machine.engine.connections.clear()
         assert taken == [0]
         assert (result.unknown, result.requeued) == (16, 484)

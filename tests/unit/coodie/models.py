@@ -33,6 +33,18 @@ class DailyHits(CounterDocument):
     hits: Annotated[int, Counter()]
 
 
+class ExactHits(CounterDocument):
+    """Counters per site and day, a row of totals for each writer."""
+
+    site: Annotated[str, PrimaryKey()]
+    day: Annotated[int, ClusteringKey()]
+    views: Annotated[int, Counter()]
+    likes: Annotated[int, Counter()]
+
+    class Settings:
+        counters = "exact"
+
+
 class Post(Document):
     """A plain table with some of everything."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from coodie.exceptions import InvalidQueryError
 from coodie.plans import tables
-from coodie.plans.tables import Known
+from coodie.plans.kinds import Known, Seen
 from coodie.schema import Table, table_of
 from coodie.statement import Rows
 from tests.unit.coodie.driving import drive
@@ -58,14 +58,14 @@ def test_a_second_sync_asks_nothing() -> None:
 
 
 def test_a_table_with_other_column_names_is_synced_again() -> None:
-    known: Known = {"web.page_hits": frozenset({"url", "views"})}
+    known: Known = {"web.page_hits": Seen("native", frozenset({"url", "views"}))}
     sent, _ = drive(tables.sync(HITS, known), Rows(), columns(HITS))
     assert len(sent) == 2
-    assert known == {"web.page_hits": frozenset(HITS.by_name)}
+    assert known == {"web.page_hits": Seen("native", frozenset(HITS.by_name))}
 
 
 def test_a_dry_run_reads_and_changes_nothing() -> None:
-    known: Known = {"web.page_hits": frozenset(HITS.by_name)}
+    known: Known = {"web.page_hits": Seen("native", frozenset(HITS.by_name))}
     sent, sync = drive(tables.sync(HITS, known, dry_run=True), columns(HITS, without="views"))
     assert [statement.cql.split()[0] for statement in sent] == ["SELECT"]
     assert [text.split()[0] for text in sync.statements] == ["CREATE", "ALTER"]
@@ -107,7 +107,7 @@ def test_a_store_without_options_is_not_altered() -> None:
 
 
 def test_dropping_forgets_that_the_table_was_synced() -> None:
-    known: Known = {"web.page_hits": frozenset(HITS.by_name), "web.posts": frozenset()}
+    known: Known = {"web.page_hits": Seen("native"), "web.posts": Seen(None)}
     sent, _ = drive(tables.drop(HITS, known))
     assert [statement.cql for statement in sent] == ["DROP TABLE IF EXISTS web.page_hits"]
     assert list(known) == ["web.posts"]

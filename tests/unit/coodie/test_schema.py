@@ -263,11 +263,63 @@ def test_a_child_of_an_abstract_base_is_judged(face: Any) -> None:
         make(base, {})
 
 
-def test_exact_counters_are_accepted_by_the_class_and_refused_at_first_use() -> None:
+def test_an_exact_table_is_changed_through_an_aggregator_alone() -> None:
     made = make(sync.CounterDocument, {"url": URL, "views": VIEWS}, Settings=settings(counters="exact"))
     assert table_of(made).counters == "exact"
-    with pytest.raises(ConfigurationError, match=r"'exact' of table made is not built yet"):
+    with pytest.raises(ConfigurationError, match=r"'exact': its counters need a started Aggregator; nothing was"):
         counters.increment(made(url="/"), table_of(made), {"views": 1})
+
+
+# --- exact tables ------------------------------------------------------------------------------------------------
+
+
+def test_an_exact_table_is_stored_with_its_writers_as_the_last_clustering_column() -> None:
+    fields = {"views": VIEWS, "day": Annotated[int, ClusteringKey(order="DESC", clustering_key_index=4)], "url": URL}
+    table = table_of(make(sync.CounterDocument, fields, Settings=settings(counters="exact"))).qualified("web")
+    stored = table.stored
+    assert [(c.name, c.cql_type, c.counter) for c in stored.columns] == [
+        ("url", "text", False),
+        ("day", "int", False),
+        ("writer", "text", False),
+        ("views", "bigint", False),
+    ]
+    assert [(c.name, c.descending) for c in stored.clustering] == [("day", True), ("writer", False)]
+    assert (stored.full_name, stored.counters, stored.per_writer) == ("web.made", None, True)
+    assert table.stored is stored
+    assert stored.stored is stored
+
+
+def test_any_other_table_is_stored_as_it_is() -> None:
+    table = table_of(make(sync.CounterDocument, {"url": URL, "views": VIEWS}))
+    assert table.stored is table
+    assert not table.per_writer
+
+
+def test_the_options_of_an_exact_table_give_way_to_those_of_its_class() -> None:
+    options = settings(counters="exact", __options__={"gc_grace_seconds": 60, "comment": "x"})
+    stored = table_of(make(sync.CounterDocument, {"url": URL, "views": VIEWS}, Settings=options)).stored
+    assert dict(stored.options) == {
+        "compaction": {"class": "LeveledCompactionStrategy"},
+        "gc_grace_seconds": 60,
+        "default_time_to_live": 0,
+        "comment": "x",
+    }
+
+
+@FACES
+@pytest.mark.parametrize("name", ["writer", "Writer"])
+def test_a_field_named_as_the_column_of_writers_is_refused(face: Any, name: str) -> None:
+    key, fields = Annotated[str, ClusteringKey()], {"url": URL, "views": VIEWS}
+    with pytest.raises(InvalidQueryError, match=rf"adds a key column 'writer' .* rename the field '{name}'"):
+        make(face.CounterDocument, {**fields, name: key}, Settings=settings(counters="exact"))
+    assert name in table_of(make(face.CounterDocument, {**fields, name: key})).by_name
+
+
+@FACES
+@pytest.mark.parametrize("more", [{"__default_ttl__": 60}, {"__options__": {"default_time_to_live": 0}}])
+def test_a_ttl_on_an_exact_table_is_refused(face: Any, more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidQueryError, match=r"cannot have a TTL"):
+        make(face.CounterDocument, {"url": URL, "views": VIEWS}, Settings=settings(counters="exact", **more))
 
 
 # --- names that are not there yet --------------------------------------------------------------------------------

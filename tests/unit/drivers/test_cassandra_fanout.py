@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from coodie.drivers.batches import Parcel
 from coodie.drivers.cassandra.fanout import Fanout, Sender
 from coodie.exceptions import ConfigurationError, TableRejected
 from coodie.statement import Fate, Outcome, Raw, Statement
@@ -23,7 +24,7 @@ class Server:
         self.at_once = at_once
         self.prepared: dict[int, str] = {}
         self.in_flight_max = 0
-        self._waiting: list[tuple[Fanout, int]] = []
+        self._waiting: list[tuple[Fanout, Parcel]] = []
         self._news = threading.Condition()
         self._over = False
         self._thread = threading.Thread(target=self._answer, daemon=True)
@@ -48,12 +49,12 @@ class Server:
         self.prepared[id(template)] = threading.current_thread().name
         return self.send
 
-    def send(self, run: Fanout, index: int, values: tuple[Any, ...]) -> None:
+    def send(self, run: Fanout, parcel: Parcel) -> None:
         if self.at_once:
-            run.applied(None, index)
+            run.applied(None, parcel)
             return
         with self._news:
-            self._waiting.append((run, index))
+            self._waiting.append((run, parcel))
             self.in_flight_max = max(self.in_flight_max, len(self._waiting))
             self._news.notify()
 
@@ -64,8 +65,8 @@ class Server:
                     self._news.wait()
                 if not self._waiting:
                     return
-                run, index = self._waiting.pop()
-            run.applied(None, index)
+                run, parcel = self._waiting.pop()
+            run.applied(None, parcel)
 
 
 def told_by(server: Server, work: Iterator[Item], limit: int) -> dict[int, Outcome]:

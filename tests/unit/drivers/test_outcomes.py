@@ -15,7 +15,16 @@ import pytest
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionBusy, ConnectionException, ConnectionShutdown
 from cassandra.pool import NoConnectionsAvailable
-from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError, SyntaxException
+from cassandra.protocol import (
+    ConfigurationException,
+    IsBootstrappingErrorMessage,
+    OverloadedErrorMessage,
+    PreparedQueryNotFound,
+    ProtocolException,
+    ServerError,
+    SyntaxException,
+    TruncateError,
+)
 
 from coodie.drivers.acsylla import errors as of_acsylla
 from coodie.drivers.cassandra import errors as of_cassandra
@@ -32,11 +41,13 @@ from coodie.exceptions import (
     TableRejected,
 )
 from coodie.schema import Column, Table
-from coodie.statement import CounterUpdate, Fate, Raw, Select, Statement
+from coodie.statement import Batch, CounterUpdate, Fate, Insert, Raw, Select, Statement
 
 UPDATE = Statement(CounterUpdate("hits", ("views",)), (1, "/home"), lambda shape: "UPDATE hits")
 READ = Statement(Select("hits"), (), lambda shape: "SELECT hits")
 BATCH = Statement(Raw("BEGIN COUNTER BATCH UPDATE ... APPLY BATCH"), (), lambda shape: "BEGIN")
+INSERT = Insert("hits", ("url", "writer", "views"), timestamp=True)
+TOTALS = Statement(Batch((INSERT, INSERT)), (), lambda shape: "BEGIN")
 
 
 def of_server(kind: Any, text: str = "a reason") -> Exception:
@@ -45,6 +56,7 @@ def of_server(kind: Any, text: str = "a reason") -> Exception:
 
 
 NO_HOST = NoHostAvailable("no host", {"127.0.0.1:9042": ConnectionException("refused")})
+NO_HOST_TOLD_NOTHING = NoHostAvailable("no host", {})
 CASSANDRA: list[tuple[Exception, type[DriverError], type[DriverError]]] = [
     # error, on Cassandra, on what is not surely Cassandra
     (cassandra.InvalidRequest("Key may not be empty"), RowRejected, RowRejected),
@@ -64,6 +76,11 @@ CASSANDRA: list[tuple[Exception, type[DriverError], type[DriverError]]] = [
     (cassandra.WriteTimeout("late", write_type=6), MaybeApplied, MaybeApplied),
     (cassandra.WriteFailure("failed", write_type=6), MaybeApplied, MaybeApplied),
     (of_server(ServerError), MaybeApplied, MaybeApplied),
+    (of_server(TruncateError), MaybeApplied, MaybeApplied),
+    (of_server(ProtocolException), MaybeApplied, MaybeApplied),
+    (of_server(PreparedQueryNotFound), NotApplied, NotApplied),
+    (of_server(ConfigurationException), TableRejected, TableRejected),
+    (NO_HOST_TOLD_NOTHING, NotApplied, NotApplied),
     (cassandra.OperationTimedOut(), MaybeApplied, MaybeApplied),
 ]
 ACSYLLA: list[tuple[str, type[DriverError], type[DriverError]]] = [
@@ -73,6 +90,9 @@ ACSYLLA: list[tuple[str, type[DriverError], type[DriverError]]] = [
     ("LibMessageEncode", RowRejected, RowRejected),
     ("LibParameterUnset", RowRejected, RowRejected),
     ("ServerUnauthorized", TableRejected, TableRejected),
+    ("ServerConfigError", TableRejected, TableRejected),
+    ("ServerIsBootstrapping", NotApplied, NotApplied),
+    ("ServerUnprepared", NotApplied, NotApplied),
     ("ServerUnavailable", NotApplied, MaybeApplied),
     ("ServerOverloaded", MaybeApplied, MaybeApplied),
     ("LibNoHostsAvailable", NotApplied, NotApplied),
@@ -121,6 +141,17 @@ def test_a_batch_may_be_applied_in_part() -> None:
     unavailable = cassandra.Unavailable("not enough replicas")
     assert isinstance(of_cassandra.classified(unavailable, BATCH, strict=False, resent=False), MaybeApplied)
     assert isinstance(of_acsylla.classified(by_name("ServerUnavailable"), BATCH, strict=False), MaybeApplied)
+
+
+def test_a_batch_of_totals_is_unknown_where_one_of_its_partitions_may_be_written() -> None:
+    """They may be sent twice, and the client may have done so: finding no host proves nothing either."""
+    assert TOTALS.idempotent
+    for error in (cassandra.Unavailable("not enough replicas"), NO_HOST, cassandra.WriteTimeout("late", write_type=3)):
+        assert isinstance(of_cassandra.classified(error, TOTALS, strict=False, resent=True), MaybeApplied)
+    for name in ("ServerUnavailable", "LibNoHostsAvailable", "ServerWriteTimeout"):
+        assert isinstance(of_acsylla.classified(by_name(name), TOTALS, strict=False), MaybeApplied)
+    assert isinstance(of_acsylla.refused_text(by_name("ServerInvalidQuery"), TOTALS), TableRejected)
+    assert isinstance(of_cassandra.refused_text(cassandra.InvalidRequest("wrong"), TOTALS), TableRejected)
 
 
 def test_a_read_has_written_nothing_whatever_happened() -> None:

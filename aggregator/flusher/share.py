@@ -1,0 +1,165 @@
+"""
+One connection's share of a flush: what must be known before rows are sent, then the stream of them.
+
+Rules that live here:
+
+* What must be known is asked here, on the flusher's thread, never while the driver takes work: it may do so on a thread
+  on which its own answers arrive.
+* A table whose last outcomes were unknown, many in a row, is probed with one row: what a database swallows without an
+  answer should be one row, not all of them.
+* What a dead process had in flight is settled first, by the mark that the embedded store keeps of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
+from aggregator.flusher.bases import Bases
+from aggregator.flusher.server_clock import ServerClock
+from aggregator.flusher.stream import Stream
+from coodie.exceptions import ConfigurationError, CoodieError, TableRejected
+
+if TYPE_CHECKING:
+    from aggregator.config import Options
+    from aggregator.core.buffer import Buffer
+    from aggregator.core.held import Held
+    from aggregator.core.hot import HotRows
+
+log = logging.getLogger("aggregator")
+
+MANY_UNKNOWN = 8
+"""Unknown outcomes in a row after which a table is probed with one row."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What every share of an engine's flushes works with."""
+
+    buffer: Buffer
+    options: Options
+    hot: HotRows
+    delivery: Callable[[Held], Any]
+    clock: Callable[[], float]
+    now_us: Callable[[], int]
+
+
+class Share:
+    """Flush some tables of one connection once."""
+
+    def __init__(self, context: Context, connection: str, driver: Any, send_until: float, clock: ServerClock) -> None:
+        self.tally = Tally()
+        self.suspended: dict[int, str] = {}
+        self.raised: list[Exception] = []
+        self.away = False
+        self._context = context
+        self._connection = connection
+        self._driver = driver
+        self._send_until = send_until
+        self._server_clock = clock
+
+    def run(self, tables: list[Held]) -> None:
+        """Write what the tables have pending."""
+        ready = [held for held in tables if not held.is_halted and self._is_ready(held)]
+        if ready and not self.away and not self._is_late():
+            self._write(ready)
+
+    def fail(self, error: Exception) -> None:
+        """Note a failure that is the connection's."""
+        self.away = True
+        self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        self.tally.note(f"{type(error).__name__}: {error}")
+        self.raised.append(error)
+
+    def _is_late(self) -> bool:
+        return self._context.clock() >= self._send_until
+
+    # --- before anything is sent ------------------------------------------------------------------------------
+
+    def _is_ready(self, held: Held) -> bool:
+        try:
+            if held.resumed:
+                self._resume(held)
+            if held.is_exact:
+                self._server_clock.check(self._driver, held.ledger.last_stamp())
+                Bases(self._context.buffer, self._driver, self._context.options, self._is_late).read(held)
+        except (TableRejected, ConfigurationError) as error:
+            self.suspended[id(held)] = f"{type(error).__name__}: {error}"
+            self._note(error)
+            return False
+        except CoodieError as error:
+            self.fail(error)
+            return False
+        return held.unknown_in_a_row < MANY_UNKNOWN or self._probe(held)
+
+    def _resume(self, held: Held) -> None:
+        """Settle what was in flight when a process died: the mark tells what was applied."""
+        marks = getattr(self._driver, "marks", False)
+        found = self._driver.marked(held.ledger.mark_writer) if marks else None
+        while held.resumed:
+            taken, mark, first = held.resumed[-1]
+            applied: set[int] = set()
+            if found is not None and found[0] == mark:
+                applied = {index for start, count in found[1] for index in range(start, start + count)}
+            fate = RowFate.NOT_APPLIED if marks else RowFate.UNKNOWN
+            failures = [
+                Failure(position, fate, DIED) for position in range(len(taken)) if first + position not in applied
+            ]
+            with self._context.buffer.lock:
+                settle(held, taken, failures, self._context.options.on_unknown, datetime.now(UTC), self.tally)
+                held.resumed.pop()
+
+    def _probe(self, held: Held) -> bool:
+        """Send one row and return whether the table answers again."""
+        if not held.totals.in_flight and not any(held.totals.dirty_chunks()):
+            return True
+        before = held.unknown_in_a_row
+        self._write([held], most=1)
+        return held.unknown_in_a_row < before
+
+    # --- sending ----------------------------------------------------------------------------------------------
+
+    def _write(self, tables: list[Held], most: int | None = None) -> None:
+        context, limit = self._context, self._context.options.flush_concurrency
+        arguments: dict[str, Any] = {}
+        mark = None
+        if getattr(self._driver, "marks", False) and any(held.ledger.keeps and not held.is_exact for held in tables):
+            ledger = next(held.ledger for held in tables if held.ledger.keeps and not held.is_exact)
+            mark = ledger.stamp(context.now_us())
+            arguments["mark"] = (ledger.mark_writer, mark)
+        stream = Stream(
+            context.buffer,
+            tables,
+            context.delivery,
+            context.hot,
+            context.options.on_unknown,
+            max(limit, 16),
+            max(limit, getattr(self._driver, "rows_at_once", 1)),
+            self._is_late,
+            context.now_us,
+            mark,
+            most,
+        )
+        try:
+            self._driver.execute_many(stream.work(), limit, stream.settle, **arguments)
+        except Exception as error:
+            if not isinstance(error, CoodieError):
+                log.exception(
+                    "a flush over connection %r failed in the driver; what it left untold is unknown", self._connection
+                )
+            self.fail(error)
+        finally:
+            stream.close()
+        self._take_over(stream)
+
+    def _take_over(self, stream: Stream) -> None:
+        self.tally.add(stream.tally)
+        self.suspended.update(stream.suspended)
+        self.raised += stream.raised
+        self.away = self.away or (stream.away and not stream.tally.applied)

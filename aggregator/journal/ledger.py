@@ -1,0 +1,261 @@
+"""
+A ledger that outlives its process: rows in mapped arrays, everything else in the log beside them.
+
+Rules that live here:
+
+* A change is in the log before the arrays follow it; the number of the last record whose part in the arrays is stored
+  stands in the state array. What recovery finds above it is stored once more, which does no harm: values are absolute,
+  and no writer could reach the slots in between.
+* What happened anyway and could not be logged (a full disk) waits, in its order, and goes with the next change.
+* The log is written anew from what is held when it has grown to several times that: only at instants at which memory,
+  arrays and log agree.
+* Every method is called under the buffer's lock, ``sync`` and ``close`` excepted.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING
+
+from aggregator.core.ledger import Arrays, Change
+from aggregator.core.taken import CHUNK
+from aggregator.exceptions import JournalError
+from aggregator.journal.records import TableRecord, encode, payloads_of
+
+if TYPE_CHECKING:
+    from aggregator.core.held import Held
+    from aggregator.journal.files import JournalFiles
+
+log = logging.getLogger("aggregator")
+
+STATE_SLOTS = 512
+APPLIED, STAMP, CLEAN, EXPECTED, SYNCED = range(5)
+"""
+Places in the state array: last record stored, last timestamp, whether all was written, the sum of large deltas, and
+whether the owner synced what it did.
+"""
+
+PLAUSIBLE = 2**52
+"""Units a row may have pending that were added in small steps; larger deltas are announced one by one."""
+
+LOG_BYTES = 1 << 20
+"""A log below this size is left alone."""
+
+
+class Journal:
+    """The ledgers of one process, in one slot of a journal's directory."""
+
+    def __init__(self, files: JournalFiles, owner: str, *, syncs: bool) -> None:
+        self.files = files
+        self.owner = owner  # "<host>/<slot>", the beginning of every writer's id
+        self.syncs = syncs  # durability="disk"
+        self.state = files.array("state", STATE_SLOTS)
+        files.reserve("state", 0, STATE_SLOTS)
+        self.mark_writer = f"{owner}/marks"
+        self.ledgers: list[JournalLedger] = []
+        self.error: str | None = None  # why the last record could not be written
+        self._waiting: deque[bytes] = deque()
+        self._last = 0
+        self._compact_at = LOG_BYTES
+
+    def ledger(self, record: TableRecord, slots: int) -> JournalLedger:
+        """Return a new ledger of a table; its record is told with its first column."""
+        made = JournalLedger(self, record, slots)
+        self.ledgers.append(made)
+        return made
+
+    def next_number(self) -> int:
+        """Return the number of the next table."""
+        return len(self.ledgers)
+
+    # --- the log ----------------------------------------------------------------------------------------------
+
+    def append(self, payloads: list[bytes], *, must: bool) -> None:
+        """Write the records of one change: all or none; what must not fail waits where it cannot be written."""
+        try:
+            self._write_waiting()
+            if len(payloads) == 1:
+                self._last = self.files.append(payloads[0])
+            else:
+                self._rewrite(payloads)
+        except JournalError as error:
+            self._fail(error)
+            if must:
+                raise
+            self._waiting.extend(payloads)
+
+    def _fail(self, error: JournalError) -> None:
+        if self.error is None:
+            log.error("the journal cannot be written: %s; nothing accepted so far is lost by that", error)
+        self.error = str(error)
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._last = self.files.append(self._waiting[0])
+            self._waiting.popleft()
+        self.error = None
+
+    def made(self) -> None:
+        """Take note that the arrays hold what the log says, and keep the log short."""
+        if not self._waiting:
+            self.state[APPLIED] = self._last
+        self.compact_if_due()
+
+    def compact_if_due(self) -> None:
+        """Write the log anew where it has grown; a failure leaves it as it is."""
+        if self.files.log_bytes < self._compact_at or self._waiting:
+            return
+        try:
+            self._rewrite([])
+        except JournalError as error:
+            self._fail(error)
+            self._compact_at *= 2
+        else:
+            self._compact_at = max(LOG_BYTES, 4 * self.files.log_bytes)
+
+    def _rewrite(self, more: list[bytes]) -> None:
+        counted = count()
+
+        def payloads() -> Iterator[bytes]:
+            for ledger in self.ledgers:
+                for payload in ledger.held_payloads():
+                    next(counted)
+                    yield payload
+            for payload in more:
+                next(counted)
+                yield payload
+
+        first = self.files.rewrite(payloads())
+        self._last = first + next(counted) - 1
+        if not more:
+            self.state[APPLIED] = self._last
+
+    def replayed(self, last: int) -> None:
+        """Take note that the arrays hold what the records up to ``last`` say."""
+        self._last = last
+        self.state[APPLIED] = last
+
+    def take_over(self) -> None:
+        """Write from now on, recovery being done: until then the next process would begin it again."""
+        self.files.claim()
+        self.state[SYNCED] = int(self.syncs)
+        self.set_clean(False)
+
+    # --- durability -------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Make durable what was stored and logged so far, where the durability asks for it. From any thread."""
+        if self.syncs:
+            self.files.sync()
+
+    def stamp(self, now_us: int) -> int:
+        """Return a timestamp later than every one before, also those of the processes before this one."""
+        self.state[STAMP] = max(self.state[STAMP] + 1, now_us)
+        return self.state[STAMP]
+
+    def set_clean(self, is_clean: bool) -> None:
+        """Say whether everything counted here is written and nothing is set apart."""
+        self.state[CLEAN] = int(is_clean)
+
+
+class JournalLedger:
+    """Keep the rows of one table in a journal; see ``aggregator.core.ledger.Ledger``."""
+
+    keeps = True
+
+    def __init__(self, journal: Journal, record: TableRecord, slots: int) -> None:
+        self.journal = journal
+        self.record = record
+        self.slots = slots
+        self.held: Held | None = None  # once there is one: what the log is written anew from
+        self.intents: dict[int, tuple[int, int]] = {}  # start of chunk -> mark, first index
+        self._reserved: set[int] = set()
+        self._names: list[str] = []  # of arrays
+
+    @property
+    def mark_writer(self) -> str:
+        return self.journal.mark_writer
+
+    def column(self, name: str) -> Arrays:
+        record = self.record
+        if name not in record.arrays:
+            record.arrays.append(name)
+            self.tell_record()
+        prefix = f"t{record.number}.c{record.arrays.index(name)}"
+        total, settled = self._array(f"{prefix}.total"), self._array(f"{prefix}.settled")
+        return Arrays(total, settled, None if record.counters == "exact" else self._array(f"{prefix}.sent"))
+
+    def tell_record(self) -> None:
+        """Tell the log what the table is now; raises ``JournalError``."""
+        self.journal.append([encode(self.record)], must=True)
+
+    def _array(self, name: str) -> memoryview[int]:
+        view = self.journal.files.array(name, self.slots)
+        self._names.append(name)
+        for start in self._reserved:
+            self.journal.files.reserve(name, start, CHUNK)
+        return view
+
+    def attach(self, held: Held) -> None:
+        self.held = held
+
+    def reserve(self, slot: int) -> None:
+        self.journal.compact_if_due()
+        start = slot // CHUNK * CHUNK
+        if start not in self._reserved:
+            for name in self._names:
+                self.journal.files.reserve(name, start, CHUNK)
+            self._reserved.add(start)
+
+    def tell(self, change: Change) -> None:
+        self._note(change)
+        self.journal.append(payloads_of(self.record.number, change), must=True)
+
+    def tell_later(self, change: Change) -> None:
+        self._note(change)
+        self.journal.append(payloads_of(self.record.number, change), must=False)
+
+    def _note(self, change: Change) -> None:
+        if change.intent is not None:
+            self.intents[change.intent[0]] = change.intent[1:]
+
+    def made(self) -> None:
+        self.journal.made()
+
+    def expect(self, units: int) -> None:
+        state = self.journal.state
+        state[EXPECTED] = min(2**63 - 1, state[EXPECTED] + units)
+
+    def stamp(self, now_us: int) -> int:
+        return self.journal.stamp(now_us)
+
+    def last_stamp(self) -> int:
+        return self.journal.state[STAMP]
+
+    def intend(self, start: int, end: int) -> None:
+        self.journal.sync()
+
+    def new_writer(self) -> str:
+        return f"{self.journal.owner}/{uuid.uuid4().hex[:12]}"
+
+    def held_payloads(self) -> Iterator[bytes]:
+        """Yield the records that tell all there is to know of the table, but for its arrays."""
+        yield encode(self.record)
+        held, number = self.held, self.record.number
+        if held is None:
+            return
+        totals = held.totals
+        yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets))
+        for start in range(0, len(totals.keys), CHUNK):
+            keys = {start + at: key for at, key in enumerate(totals.keys[start : start + CHUNK]) if key is not None}
+            bases = {slot: totals.bases[slot] for slot in keys} if held.is_exact else {}
+            yield from payloads_of(number, Change(keys=keys, bases=bases))
+        for key in [*held.late, *held.unknown.entries, *held.rejected.entries]:
+            yield from payloads_of(number, held.noted(Change(), late=key, unknown=key, rejected=key))
+        for start in totals.in_flight:
+            if start in self.intents:
+                yield from payloads_of(number, Change(intent=(start, *self.intents[start])))

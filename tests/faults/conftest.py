@@ -1,0 +1,31 @@
+"""The field that faults are done to: tables of both kinds, reached by both drivers, on three nodes of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import field
+from tests.support.cassandra import Cluster
+from tests.support.field import Field
+from tests.support.session import connected
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+
+@pytest.fixture
+def nodes_session(cluster3: Cluster) -> Iterator[Session]:
+    """Give a session on the three nodes, for arranging and checking."""
+    with connected(cluster3.hosts, cluster3.port, seconds=60) as session:
+        yield session
+
+
+@pytest.fixture
+def ground(cluster3: Cluster, nodes_session: Session) -> Iterator[Field]:
+    """Give a field on the three nodes."""
+    field.make_keyspace(nodes_session, 3)
+    with field.connected(cluster3.hosts, cluster3.port) as spots:
+        yield Field(nodes_session, spots)
