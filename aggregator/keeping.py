@@ -126,19 +126,23 @@ def open_slot(options: Options) -> Keeping:
 
 def opened(directory: Directory, lease: Lease, options: Options) -> Keeping | None:
     """Open a leased slot; None: it cannot be trusted, and was set aside."""
+    files: Files | None = None
     try:
         files = Files.open(lease)
-        if files.is_copy:
-            files.close()
-            quarantine(lease, COPIED)
-            return None
-        return Keeping(directory, lease, files, options)
+        if not files.is_copy:
+            return Keeping(directory, lease, files, options)
+        reason = COPIED
     except Corrupt as error:
-        quarantine(lease, str(error))
-        return None
+        reason = str(error)
     except BaseException:
+        if files is not None:
+            files.close()
         lease.close()
         raise
+    if files is not None:
+        files.close()
+    quarantine(lease, reason)
+    return None
 
 
 def _table_of(record: TableRecord) -> Table:

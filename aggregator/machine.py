@@ -14,7 +14,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.buffer import Buffer
-from aggregator.core.held import is_clean
+from aggregator.core.held import is_clean as is_clean_table
 from aggregator.core.ledger import Ledger, Volatile
 from aggregator.core.taken import rounded
 from aggregator.flusher.background import Background
@@ -81,13 +81,15 @@ class Machine:
     def is_clean(self) -> bool:
         """Return whether everything accepted is written, and nothing is set apart."""
         with self.buffer.opened():
-            return all(map(is_clean, self.buffer.tables.values()))
+            return all(map(is_clean_table, self.buffer.tables.values()))
 
     def close(self) -> None:
         """Give the journal's slot back; the buffer was closed before."""
         if self.keeping is not None:
             self.orphans.close()
-            self.keeping.close(is_clean=self.is_clean())
+            is_clean = self.is_clean()
+            self.buffer.keep_copies()  # stats() and unknown() may still be asked
+            self.keeping.close(is_clean=is_clean)
 
     def abandon(self) -> None:
         """Let go of everything in a forked child: it is the parent's, and nothing of it is written here."""

@@ -96,7 +96,7 @@ class Orphans:
         result = engine.flush(asked=False, timeout=self._own.options.flush_timeout if self._own else 0.0)
         if result.applied or result.statements:
             log.info("wrote %d unit(s) that the journal slot %d held", result.applied, slot)
-        if result.remaining:
+        if result.remaining or any(held.totals.folds for held in buffer.tables.values()):
             return
         del self._adopted[slot]
         parked = sum(len(held.unknown) + len(held.rejected) for held in buffer.tables.values())

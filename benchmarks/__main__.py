@@ -24,7 +24,7 @@ from benchmarks.support import machine, report
 from benchmarks.support.row import Row, not_run
 from benchmarks.support.server import server
 
-IN_MEMORY = ("increment", "threads", "locked", "aio_face", "key_count", "memory")
+IN_MEMORY = ("increment", "threads", "locked", "aio_face", "key_count", "memory", "journal_increment", "recovery")
 EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy")
 ON_CASSANDRA = ("flush_acsylla", "flush_cassandra", "latency_acsylla", "get_exact")
 QUESTIONS = (*IN_MEMORY, *EMBEDDED, *ON_CASSANDRA)

@@ -44,7 +44,7 @@ def replay(
         str | None, typer.Option(metavar="D", help="Driver: cassandra, scylla, acsylla or sqlite.")
     ] = None,
     counters: Annotated[
-        str, typer.Option(metavar="KIND", help="Kind of counter table; only native is built yet.")
+        str, typer.Option(metavar="KIND", help="Kind of counter table: native or exact.")
     ] = "native",
     flush_interval: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds between flushes.  [default: 1]")
@@ -68,10 +68,10 @@ def replay(
 
     Exit code: 0 done; 1 something was not stored, read or reached; 2 usage.
     """
-    if counters != "native":
-        raise Failure(f"--counters {counters!r} is not available: only 'native' tables are built yet", USAGE)
+    if counters not in ("native", "exact"):
+        raise Failure(f"--counters {counters!r} is no kind of table: native or exact", USAGE)
     choice = StoreOptions(hosts, port, keyspace, driver, database).choice()
-    model, aggregator = page_hits(table), _aggregator(flush_interval)
+    model, aggregator = page_hits(table, counters), _aggregator(flush_interval)
     with opened(logs) as sources, Interrupt() as interrupt, connected(choice):
         prepare(model)
         report = _replay(model, aggregator, sources, workers, interrupt, verify=verify)
@@ -87,6 +87,14 @@ def _aggregator(flush_interval: float | None) -> Aggregator:
         raise Failure(str(error), USAGE) from error
 
 
+def _start(aggregator: Aggregator) -> None:
+    """Start; a journal that cannot be opened is a usage error, before anything is counted."""
+    try:
+        aggregator.start()
+    except AggregatorError as error:
+        raise Failure(str(error), USAGE) from error
+
+
 def _replay(
     model: type[CounterDocument],
     aggregator: Aggregator,
@@ -97,6 +105,7 @@ def _replay(
     verify: bool,
 ) -> Report:
     """Count, flush, compare; return what there is to say."""
+    _start(aggregator)
     began = time.monotonic()
     tally, verification = Tally(), Verification(model) if verify else None
     document: Any = model

@@ -5,8 +5,8 @@ Rules that live here:
 
 * Options win over the environment (``COODIE_*``), as in ``init_coodie``; with neither it is the embedded store in
   ``coodie.db``.
-* The keyspace must exist. The table is created if missing; one that exists must have ``url`` (text) as its whole key
-  and ``views`` as a counter, and is not altered.
+* The keyspace must exist. The table is created if missing; one that exists must be of the kind that was asked for, with
+  ``url`` (text) as its whole key and ``views`` as a counter, and is not altered.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def connected(choice: Choice) -> Iterator[None]:
         yield
 
 
-def page_hits(table: str) -> type[CounterDocument]:
+def page_hits(table: str, kind: str = "native") -> type[CounterDocument]:
     """Return the document class of a table of page hits; ``Failure`` (usage) for a name that no table can have."""
     if not _TABLE_NAME.fullmatch(table):
         allowed = "a letter, then letters, digits and underscores, at most 48 in all"
@@ -97,6 +97,7 @@ def page_hits(table: str) -> type[CounterDocument]:
 
         class Settings:
             name = table
+            counters = kind
 
     return PageHits
 
@@ -105,14 +106,23 @@ def prepare(model: type[CounterDocument]) -> None:
     """Create the table if it is missing and check its shape if it is not, or raise ``Failure``."""
     driver, table = resolve(model)
     try:
-        columns = driver.submit(Statement(ReadColumns(table), render=render)).items
+        columns = driver.submit(Statement(ReadColumns(table.stored), render=render)).items
         if not columns:
             model.sync_table()
             return
     except CoodieError as error:
         raise Failure(f"cannot create table {table.full_name}: {error}") from error
     key = {(column["column_name"], column["type"]) for column in columns if column["kind"] != "regular"}
-    counters = {column["column_name"] for column in columns if column["type"] == "counter"}
-    if key != {("url", "text")} or "views" not in counters:
-        wanted = "url text as its whole key and a counter views"
-        raise Failure(f"table {table.full_name} has another shape than page hits need ({wanted}); nothing was stored")
+    counters = {(column["column_name"], column["type"]) for column in columns}
+    wanted = {(column.name, column.cql_type) for column in table.stored.primary_key}
+    views = table.stored.by_name["views"]
+    if key != wanted or ("views", views.cql_type) not in counters:
+        needed = f"{_shown(wanted)} as its whole key, and views {views.cql_type}"
+        raise Failure(
+            f"table {table.full_name} has another shape than page hits with {table.counters} counters need ({needed}); "
+            "nothing was stored"
+        )
+
+
+def _shown(columns: set[tuple[str, str]]) -> str:
+    return " and ".join(f"{name} {kind}" for name, kind in sorted(columns))

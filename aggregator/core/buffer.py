@@ -82,7 +82,10 @@ class Buffer:
             self._side.append((held, key, deltas))
             return Added.ADDED
         with self.lock:
-            return self._add_locked(held, key, deltas)
+            added = self._add_locked(held, key, deltas)
+            if self._side:
+                self._merge_side()
+            return added
 
     def join(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> bool:
         """Add what a request collected, whether there is room or not; False: the buffer was closed."""
@@ -131,6 +134,9 @@ class Buffer:
 
     def add_anyway(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int = 1) -> Added:
         """Add deltas of an exact row whether there is room or not, also once the buffer is closed."""
+        if self._is_owned():
+            self._side.append((held, key, deltas))
+            return Added.ADDED
         with self.opened():
             slot = None if key in held.late else held.totals.slot_of(key)
             gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
@@ -170,15 +176,19 @@ class Buffer:
     def opened(self) -> Iterator[None]:
         """Hold the lock, with the side entrance merged and late rows placed where there is room."""
         with self.lock:
-            while self._side:
-                held, key, deltas = self._side.popleft()
-                if self._add_locked(held, key, deltas) is not Added.ADDED:
-                    held.add_late(key, deltas)
-                    held.totals.calls[0] += 1
+            self._merge_side()
             for held in self.tables.values():
                 if held.late:
                     held.place_late(self.max_keys - self.rows() if self.has_room() else 0)
             yield
+            self._merge_side()
+
+    def _merge_side(self) -> None:
+        while self._side:
+            held, key, deltas = self._side.popleft()
+            if self._add_locked(held, key, deltas) is not Added.ADDED:
+                held.add_late(key, deltas)
+                held.totals.calls[0] += 1
 
     def dirty_rows(self, enough: int) -> int:
         """Count rows with something pending, stopping somewhere beyond ``enough``."""
@@ -189,6 +199,12 @@ class Buffer:
                 if count >= enough:
                     break
         return count
+
+    def keep_copies(self) -> None:
+        """Go on with copies of the rows in plain memory: what held them is about to be closed."""
+        with self.opened():
+            for held in self.tables.values():
+                rewriting.keep_copies(held.totals)
 
     def close(self) -> None:
         """Refuse every further increment: writers miss, and find the buffer closed. What is pending can be taken."""

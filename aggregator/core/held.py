@@ -55,6 +55,7 @@ class Held:
         self.name: str = table.full_name
         self.is_exact: bool = table.counters == "exact"
         self.writer: str | None = None  # exact: who we are among the table's writers
+        self.retired: list[str] = []  # exact: writers given up with all they had written, which may have rows
         self.is_recovered = False  # brought back by a journal, and no model has said yet what the table is
         self.is_halted = False  # nothing of it is sent: it is being truncated or dropped
         self.ledger = ledger
@@ -223,9 +224,16 @@ class Held:
         for name, units in rewriting.begin_anew(self.totals, Change(writer=self.writer)).items():
             self.units[name].dropped += units
 
-    def forget(self) -> None:
-        """Forget every row, and count what was pending as dropped: the table was emptied, and nothing is in flight."""
+    def forget(self, *, retire: bool = False) -> None:
+        """
+        Forget every row, and count what was pending as dropped; nothing is in flight.
+
+        The table was emptied, or (``retire``) all is written and the writer given up, so that its rows can be folded.
+        """
         change = Change()
+        if retire and self.writer:
+            self.retired.append(self.writer)
+            change.retired = self.retired
         if self.is_exact:
             change.writer = self.writer = self.ledger.new_writer()
         for key, row in self.late.items():
@@ -247,5 +255,6 @@ def increments(held: Held, accounts: Mapping[str, ColumnStats]) -> int:
 
 def is_clean(held: Held) -> bool:
     """Return whether everything of a table is written and nothing is set apart."""
-    apart = held.late or held.resumed or len(held.unknown) or len(held.rejected) or held.totals.in_flight
-    return not apart and not any(True for _ in held.totals.dirty_chunks())
+    apart = held.late or held.resumed or len(held.unknown) or len(held.rejected)
+    begun = held.totals.in_flight or held.totals.folds
+    return not (apart or begun) and not any(True for _ in held.totals.dirty_chunks())

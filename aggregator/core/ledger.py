@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from aggregator.core.held import Held
     from aggregator.core.parked import Entry
-    from aggregator.core.taken import Key
+    from aggregator.core.taken import Fold, Key
 
 Allocate: TypeAlias = Callable[[int], "memoryview[int]"]
 """Gives a zeroed ``memoryview`` of that many int64 slots of plain memory."""
@@ -45,6 +45,8 @@ class Change:
     is left as it is (writers may be adding to it); what was sent becomes what is settled. ``bases``: slot -> how much
     is known of what the database holds (``taken.Base``). ``late``, ``unknown``, ``rejected``: by key, None where there
     is nothing any more. ``forgets``: rows of an exact table were let go, so that a new row may have been stored before.
+    ``folds``: by key, the row of a retired writer that was laid under ours, None once the database has it. ``retired``:
+    every writer of the table that was given up with all it had written, and may have rows.
     ``intent``: (start of a chunk, mark, index): what is about to be sent of it carries this mark in the database, its
     rows counted from that index.
     """
@@ -58,6 +60,8 @@ class Change:
     intent: tuple[int, int, int] | None = None
     forgets: bool = False
     writer: str | None = None  # of an exact table, from now on
+    folds: dict[Key, Fold | None] = field(default_factory=dict)
+    retired: list[str] | None = None
 
 
 class Ledger(Protocol):

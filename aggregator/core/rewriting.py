@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from aggregator.core.ledger import Change
-from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Key
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Key, rounded
 from aggregator.core.totals import Gain, Totals
 from aggregator.exceptions import JournalError
 
@@ -96,7 +96,7 @@ def unread(totals: Totals, start: int) -> list[int]:
     if not totals.forgets or not any(base != Base.KNOWN for base in totals.bases[start : start + CHUNK]):
         return []
     slots = (start + offset for offset in totals.gained(start).offsets)
-    return [slot for slot in slots if totals.bases[slot] != Base.KNOWN]
+    return [slot for slot in slots if totals.bases[slot] not in (Base.KNOWN, Base.FOLDING)]
 
 
 def set_base(totals: Totals, slot: int, base: Mapping[str, int]) -> bool:
@@ -115,10 +115,11 @@ def set_base(totals: Totals, slot: int, base: Mapping[str, int]) -> bool:
                     return False
                 values.append((slot, name, total, under))
         shifts = {name: totals.columns[name].total[slot] for _slot, name, _total, _settled in values}
-        rewrite(totals, slot, Change(values=values, bases={slot: Base.KNOWN}))
+        after = Base.FOLDING if totals.keys[slot] in totals.folds else Base.KNOWN
+        rewrite(totals, slot, Change(values=values, bases={slot: after}))
         for name, before in shifts.items():
             totals.columns[name].evicted -= totals.columns[name].total[slot] - before
-        totals.bases[slot] = Base.KNOWN
+        totals.bases[slot] = after
         totals.doubts.pop(slot, None)
     return True
 
@@ -146,6 +147,7 @@ def begin_anew(totals: Totals, change: Change) -> dict[str, int]:
     rewrite(totals, -1, change, must=False)
     totals.mapped.update(held)
     totals.doubts.clear()
+    totals.folds.clear()  # what of them was applied, the old writer's rows hold
     totals.forgets = False
     return left_out
 
@@ -184,7 +186,7 @@ def _evict_chunk(totals: Totals, start: int, wanted: int) -> int:
         if len(chosen) >= wanted:
             break
         key = totals.keys[slot]
-        if key is None or not _is_clean(totals, slot):
+        if key is None or key in totals.folds or not _is_clean(totals, slot):
             continue
         # Unmap first: only then is "clean" a fact that no writer can overtake.
         totals.mapped.pop(key, None)
@@ -233,5 +235,16 @@ def forget(totals: Totals, change: Change) -> dict[str, int]:
     for slot in held:
         totals.keys[slot] = None
         totals.free.append(slot)
+    totals.folds.clear()
     totals.forgets = False
     return {name: total - settled for name, (total, settled) in lost.items()}
+
+
+def keep_copies(totals: Totals) -> None:
+    """Hold what there is in plain memory, for whoever looks at it once the ledger is closed."""
+    end = rounded(len(totals.keys))
+    for column in totals.columns.values():
+        column.total = memoryview(bytearray(column.total[:end])).cast("q")
+        column.settled = memoryview(bytearray(column.settled[:end])).cast("q")
+        column.sent = None
+    totals.capacity = end

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import compress
 from operator import sub
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 CHUNK = 4096
 """Slots that are compared, taken and settled at once: 32 KiB a column, a few microseconds."""
@@ -36,6 +36,14 @@ class Base(IntEnum):
     UNREAD = 0  # nothing: it is read, once, and laid under what the row has collected
     KNOWN = 1
     CHECK = 2  # the totals should be right, but what holds them may be old: the row is read and compared
+    FOLDING = 3  # a retired writer's row was laid under it: only the fold writes it, until that is applied
+
+
+class Fold(NamedTuple):
+    """A row of a retired writer on its way into ours: whose, and the timestamp (us) its row is deleted with."""
+
+    writer: str
+    timestamp: int
 
 
 @dataclass(slots=True)

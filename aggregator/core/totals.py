@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from aggregator.core.ledger import Change, Ledger
-from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Key, Taken, gained, rounded
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Fold, Key, Taken, gained, rounded
 
 
 class Gain(Enum):
@@ -74,6 +74,7 @@ class Totals:
         self.bases = bytearray()  # slot -> Base, of an exact table
         self.forgets = False  # exact: rows were let go, so what a new row has in the database is not known
         self.doubts: dict[int, dict[str, int]] = {}  # exact: slot -> what a journal that may be old had pending
+        self.folds: dict[Key, Fold] = {}  # exact: rows that only a fold may write, see ``folds``
         self.free: list[int] = []
         self.columns: dict[str, ColumnTotals] = {}
         self.calls = [0, 0]  # calls, and units stored, but for those of the first road: see ``compiled``

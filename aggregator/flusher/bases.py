@@ -49,9 +49,13 @@ class Bases:
             return
         rows = self._missing(held)
         while (some := list(islice(rows, 1024))) and not self._is_late():
-            for (slot, key), found in zip(some, self._found(held, [key for _slot, key in some]), strict=True):
-                if not self._laid(held, slot, key, found):
-                    return
+            if not self.read_rows(held, some):
+                return
+
+    def read_rows(self, held: Held, rows: list[tuple[int, Key]]) -> bool:
+        """Read the own rows of these slots; False: the writer is not ours alone, and a new one has begun."""
+        found = self._found(held, [key for _slot, key in rows])
+        return all(self._laid(held, slot, key, own) for (slot, key), own in zip(rows, found, strict=True))
 
     def _missing(self, held: Held) -> Iterator[tuple[int, Key]]:
         for start in range(0, len(held.totals.keys), CHUNK):

@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
+from aggregator.exceptions import JournalError
 from aggregator.flusher.bases import Bases
+from aggregator.flusher.folds import Folds
 from aggregator.flusher.server_clock import ServerClock
 from aggregator.flusher.stream import Stream
 from coodie.exceptions import ConfigurationError, CoodieError, TableRejected
@@ -88,7 +90,7 @@ class Share:
                 self._resume(held)
             if held.is_exact:
                 self._server_clock.check(self._driver, held.ledger.last_stamp())
-                Bases(self._context.buffer, self._driver, self._context.options, self._is_late).read(held)
+                self._finish_rows(held)
         except (TableRejected, ConfigurationError) as error:
             self.suspended[id(held)] = f"{type(error).__name__}: {error}"
             self._note(error)
@@ -96,7 +98,19 @@ class Share:
         except CoodieError as error:
             self.fail(error)
             return False
+        except JournalError as error:
+            self._note(error)
+            return False
         return held.unknown_in_a_row < MANY_UNKNOWN or self._probe(held)
+
+    def _finish_rows(self, held: Held) -> None:
+        """Read what must be known of exact rows, and finish what a fold has begun with some of them."""
+        context = self._context
+        bases = Bases(context.buffer, self._driver, context.options, self._is_late)
+        bases.read(held)
+        Folds(context.buffer, self._driver, context.options, bases, context.now_us, self._is_late).finish(
+            held, self.tally
+        )
 
     def _resume(self, held: Held) -> None:
         """Settle what was in flight when a process died: the mark tells what was applied."""

@@ -174,7 +174,7 @@ class JournalLedger:
         self.held: Held | None = None  # once there is one: what the log is written anew from
         self.intents: dict[int, tuple[int, int]] = {}  # start of chunk -> mark, first index
         self._reserved: set[int] = set()
-        self._names: list[str] = []  # of arrays
+        self._arrays: dict[str, memoryview[int]] = {}
 
     @property
     def mark_writer(self) -> str:
@@ -195,7 +195,7 @@ class JournalLedger:
 
     def _array(self, name: str) -> memoryview[int]:
         view = self.journal.files.array(name, self.slots)
-        self._names.append(name)
+        self._arrays[name] = view
         for start in self._reserved:
             self.journal.files.reserve(name, start, CHUNK)
         return view
@@ -207,9 +207,15 @@ class JournalLedger:
         self.journal.compact_if_due()
         start = slot // CHUNK * CHUNK
         if start not in self._reserved:
-            for name in self._names:
-                self.journal.files.reserve(name, start, CHUNK)
-            self._reserved.add(start)
+            self.keep(start)
+            for view in self._arrays.values():
+                clear(view, start, start + CHUNK)
+
+    def keep(self, start: int) -> None:
+        """Make sure that storing into a chunk cannot fail, with what it holds."""
+        for name in self._arrays:
+            self.journal.files.reserve(name, start, CHUNK)
+        self._reserved.add(start)
 
     def tell(self, change: Change) -> None:
         self._note(change)
@@ -249,13 +255,21 @@ class JournalLedger:
         if held is None:
             return
         totals = held.totals
-        yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets))
+        retired = held.retired or None
+        yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets, retired=retired))
         for start in range(0, len(totals.keys), CHUNK):
             keys = {start + at: key for at, key in enumerate(totals.keys[start : start + CHUNK]) if key is not None}
             bases = {slot: totals.bases[slot] for slot in keys} if held.is_exact else {}
             yield from payloads_of(number, Change(keys=keys, bases=bases))
         for key in [*held.late, *held.unknown.entries, *held.rejected.entries]:
             yield from payloads_of(number, held.noted(Change(), late=key, unknown=key, rejected=key))
+        yield from payloads_of(number, Change(folds=dict(totals.folds)))
         for start in totals.in_flight:
             if start in self.intents:
                 yield from payloads_of(number, Change(intent=(start, *self.intents[start])))
+
+
+def clear(view: memoryview[int], start: int, end: int) -> None:
+    """Empty slots that no key in the log names: the end of a log that was not synced can be lost with the power."""
+    if any(view[start:end]):
+        view[start:end] = memoryview(bytes(8 * (end - start))).cast("q")

@@ -32,6 +32,7 @@ _HELP = {
     errno.ENFILE: "raise the machine's limit of open files (fs.file-max)",
     errno.EACCES: "give a directory of the user that runs this process",
     errno.EIO: "check the disk",
+    errno.ENOENT: "make its parent directory first",
 }
 
 

@@ -24,6 +24,7 @@ import msgspec
 
 from aggregator.core.ledger import Change
 from aggregator.core.parked import Entry
+from aggregator.core.taken import Fold
 
 Plain: TypeAlias = Any
 """What MessagePack has: None, bool, int of 64 bits, float, str, bytes, lists and maps of them."""
@@ -75,6 +76,8 @@ class ChangeRecord(msgspec.Struct, array_like=True, tag="change", omit_defaults=
     intent: tuple[int, int, int] | None = None
     forgets: bool | None = None
     writer: str | None = None
+    folds: list[tuple[Plain, Fold | None]] = []
+    retired: list[str] | None = None
 
 
 Record: TypeAlias = TableRecord | ChangeRecord
@@ -179,7 +182,9 @@ def payloads_of(table: int, change: Change) -> list[bytes]:
 
 
 def _in_pieces(table: int, change: Change, size: int) -> Iterator[ChangeRecord]:
-    yield _record(table, Change(forgets=change.forgets, writer=change.writer, intent=change.intent))
+    yield _record(
+        table, Change(forgets=change.forgets, writer=change.writer, intent=change.intent, retired=change.retired)
+    )
     late, unknown, rejected = _entries(change)
     for some in _pieces(_keys(change.keys), size):
         yield ChangeRecord(table, keys=some)
@@ -193,6 +198,8 @@ def _in_pieces(table: int, change: Change, size: int) -> Iterator[ChangeRecord]:
         yield ChangeRecord(table, unknown=some)
     for some in _pieces(rejected, size):
         yield ChangeRecord(table, rejected=some)
+    for some in _pieces(_folds(change), size):
+        yield ChangeRecord(table, folds=some)
 
 
 def _record(table: int, change: Change) -> ChangeRecord:
@@ -208,11 +215,17 @@ def _record(table: int, change: Change) -> ChangeRecord:
         change.intent,
         change.forgets or None,
         change.writer,
+        list(_folds(change)),
+        change.retired,
     )
 
 
 def _keys(keys: Mapping[int, Any]) -> Iterator[tuple[int, Plain]]:
     return ((slot, None if key is None else plain(key)) for slot, key in keys.items())
+
+
+def _folds(change: Change) -> Iterator[tuple[Plain, Fold | None]]:
+    return ((plain(key), fold) for key, fold in change.folds.items())
 
 
 def _entries(change: Change) -> tuple[list[Any], list[Any], list[Any]]:

@@ -24,9 +24,9 @@ from aggregator.core.held import Held
 from aggregator.core.ledger import Change
 from aggregator.core.parked import Entry
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
-from aggregator.core.taken import CHUNK, Base, Key, Taken, gained, rounded
+from aggregator.core.taken import CHUNK, Base, Fold, Key, Taken, gained, rounded
 from aggregator.journal.format import Corrupt
-from aggregator.journal.ledger import APPLIED, CLEAN, EXPECTED, PLAUSIBLE, SYNCED, Journal
+from aggregator.journal.ledger import APPLIED, CLEAN, EXPECTED, PLAUSIBLE, SYNCED, Journal, clear
 from aggregator.journal.records import ChangeRecord, TableRecord, decode, entry_of, units_of, value_of
 
 if TYPE_CHECKING:
@@ -51,11 +51,16 @@ class Recovered:
     values: list[tuple[int, str, int | None, int]] = field(default_factory=list)  # not yet stored
     forgets: bool = False
     writer: str | None = None
+    folds: dict[Key, Fold] = field(default_factory=dict)
+    retired: list[str] = field(default_factory=list)
 
     def replay(self, change: ChangeRecord, *, is_stored: bool) -> None:
         """Take what a record says over what the records before it said."""
         if change.writer is not None:
             self.writer, self.forgets = change.writer, False
+            self.folds.clear()
+        if change.retired is not None:
+            self.retired = change.retired
         self.forgets = self.forgets or bool(change.forgets)
         for slot, key in change.keys:
             if key is None:
@@ -63,15 +68,20 @@ class Recovered:
             else:
                 self.keys[slot] = value_of(key)
         self.bases.update(change.bases)
+        self._replay_beside(change)
+        if change.intent is not None:
+            self.intents[change.intent[0]] = change.intent[1:]
+        if not is_stored:
+            self.values += change.values
+
+    def _replay_beside(self, change: ChangeRecord) -> None:
         for content, row in change.late:
             _put(self.late, value_of(content), None if row is None else units_of(row))
         for entries, told in ((self.unknown, change.unknown), (self.rejected, change.rejected)):
             for content, found in told:
                 _put(entries, value_of(content), None if found is None else entry_of(found, 1))
-        if change.intent is not None:
-            self.intents[change.intent[0]] = change.intent[1:]
-        if not is_stored:
-            self.values += change.values
+        for content, fold in change.folds:
+            _put(self.folds, value_of(content), fold)
 
 
 def _put(where: dict[Any, Any], key: Key, found: Any) -> None:
@@ -132,10 +142,10 @@ class Recovery:
         held = Held(recovered.record.connection, table, tuple(recovered.record.arrays), slots, ledger)
         ledger.attach(held)
         ledger.intents = recovered.intents
-        held.writer = recovered.writer
+        held.writer, held.retired = recovered.writer, recovered.retired
         held.is_recovered = True
         for start in range(0, count, CHUNK):
-            ledger.reserve(start)
+            ledger.keep(start)
         self._restore_rows(held, recovered, count)
         self._restore_beside(held, recovered)
         for slot in recovered.keys:
@@ -150,6 +160,7 @@ class Recovery:
         totals.bases = bytearray(recovered.bases.get(slot, Base.KNOWN) for slot in range(count))
         totals.free = [slot for slot in range(count) if slot not in recovered.keys]
         totals.slots.update((key, slot) for slot, key in recovered.keys.items())
+        totals.folds.update(recovered.folds)
         totals.forgets = recovered.forgets
         for slot, name, total, settled in recovered.values:
             if slot in recovered.keys or total == 0:
@@ -157,16 +168,12 @@ class Recovery:
         self._clear_free(held, count)
 
     def _clear_free(self, held: Held, count: int) -> None:
-        """Empty every slot without a key: its name was lost with the end of a log that was not synced."""
+        """Empty what has no key, up to the end of the last chunk; later chunks are emptied when they are first used."""
         for column in held.totals.columns.values():
             for array in filter(None, (column.total, column.settled, column.sent)):
                 for slot in held.totals.free:
-                    if array[slot]:
-                        array[slot] = 0
-                for start in range(count, held.totals.capacity, CHUNK):
-                    end = min(start - start % CHUNK + CHUNK, held.totals.capacity)
-                    if any(array[start:end]):
-                        array[start:end] = memoryview(bytes(8 * (end - start))).cast("q")
+                    clear(array, slot, slot + 1)
+                clear(array, count, rounded(count))
 
     def _restore_beside(self, held: Held, recovered: Recovered) -> None:
         held.late.update(recovered.late)

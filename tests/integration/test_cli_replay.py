@@ -71,6 +71,11 @@ class TestCounting:
         assert [replay(log, "--verify")[0]["verified"] for _ in range(2)] == [True, True]
         assert replay.stored() == {"/a": 10, "/b": 2}
 
+    def test_exact_tables_verify_run_after_run(self, replay: Replay) -> None:
+        log = replay.log(lines(*["/a"] * 5, "/b"))
+        runs = [replay(log, "--verify", "--counters", "exact")[0] for _ in range(2)]
+        assert [(run["applied"], run["verified"]) for run in runs] == [(6, True), (6, True)]
+
     def test_inputs_are_added_up(self, replay: Replay) -> None:
         """Plain, gzip whatever its name, and standard input; the last line of each needs no newline."""
         plain = replay.log(lines("/a", "/b").rstrip(b"\n"))
@@ -182,7 +187,7 @@ class TestBadStore:
             (["--table", "a-b"], "cannot name a table"),
             (["--table", ""], "cannot name a table"),
             (["--table", "t" * 49], "at most 48"),
-            (["--counters", "exact"], "only 'native' tables are built yet"),
+            (["--counters", "none"], "native or exact"),
             (["--workers", "0"], "--workers"),
             (["--port", "70000"], "--port"),
             (["--flush-interval", "0"], "flush_interval"),

@@ -18,9 +18,8 @@ from collections.abc import Iterable, Iterator
 from tests.tidy.source import Import
 
 # Modules that are parts of another room: Aggregator is one class, and these are its organs.
-ROOMS = {
-    f"aggregator.{part}": "aggregator.api" for part in "afterwards awaitable beginning bulk intake keeping machine memory orphans reports waiting".split()
-}
+_ORGANS = "afterwards awaitable beginning bulk intake keeping machine memory orphans reports waiting"
+ROOMS = {f"aggregator.{part}": "aggregator.api" for part in _ORGANS.split()}
 ROOMS["aggregator.scopes"] = "aggregator.api"
 ROOMS["coodie.values"] = "coodie.types"
 ROOMS["coodie.shapes"] = "coodie.statement"
