@@ -73,6 +73,8 @@ class Aggregator:
             except BaseException:
                 lifecycle.release(self)
                 raise
+        elif isinstance(counters.sink, Beginning):
+            self._begin()  # in a forked child
         elif not self._is_started:
             raise LifecycleError("start() while shutdown() is still writing: wait for it; nothing was started")
         return self
@@ -112,6 +114,9 @@ class Aggregator:
 
     def _shutdown(self, timeout: float | None) -> FlushResult | None:
         machine = self._machine
+        if isinstance(counters.sink, Beginning) and lifecycle.current() is self:
+            counters.remove(counters.sink)  # a forked child that never counted
+            lifecycle.release(self)
         if machine is None or not self._is_started:
             return None
         self._is_started = False

@@ -78,6 +78,11 @@ class Machine:
         """Return how many bytes the journal's log takes; 0 without a journal."""
         return self.keeping.files.log_bytes if self.keeping is not None else 0
 
+    def last_error(self) -> str | None:
+        """Return what went wrong last: of a journal that cannot be written now, else of a flush."""
+        journal = self.keeping.journal.error if self.keeping is not None else None
+        return journal or self.engine.last_error
+
     def is_clean(self) -> bool:
         """Return whether everything accepted is written, and nothing is set apart."""
         with self.buffer.opened():

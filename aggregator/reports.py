@@ -99,7 +99,7 @@ def _assembled(
         last_flush_s=None if last is None else now - last,
         journal_bytes=machine.journal_bytes() if machine else 0,
         state=state,
-        last_error=engine.last_error if engine else None,
+        last_error=machine.last_error() if machine else None,
         retry_in_s=None if retry is None else max(retry - now, 0.0),
         tables=tables,
     )

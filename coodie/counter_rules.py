@@ -9,7 +9,8 @@ tables only, when they are awaited.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -106,9 +107,21 @@ class CounterRules(Model, metaclass=_CounterMeta):
         return partial(sink.pending, cls) if sink is not None else None
 
     @classmethod
-    def _forget_pending(cls) -> None:
-        if counters.sink is not None:
-            counters.sink.forget(cls)
+    def _halt_counting(cls) -> Awaitable[None] | None:
+        return None if counters.sink is None else counters.sink.halt(cls)
+
+    @classmethod
+    @contextmanager
+    def _emptying(cls) -> Iterator[None]:
+        sink = counters.sink
+        try:
+            yield
+        except BaseException:
+            if sink is not None:
+                sink.resume(cls)
+            raise
+        if sink is not None:
+            sink.forget(cls)
 
     def _about_to_reset(self) -> counters.IncrementSink:
         """Return the sink that a reset goes through, refusing it where there is none, or on a native table."""

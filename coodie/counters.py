@@ -46,8 +46,19 @@ class IncrementSink(Protocol):
         For a class of the sync face: returns None, having written it. For one of the aio face: returns an awaitable.
         """
 
+    def halt(self, model: type[Any]) -> Awaitable[None] | None:
+        """
+        Send nothing more for the table of a class, which is about to be emptied; return once what was sent has ended.
+
+        For a class of the sync face: returns None, having waited. For one of the aio face: returns an awaitable. Then
+        comes :meth:`forget`, or :meth:`resume` where the table could not be emptied.
+        """
+
+    def resume(self, model: type[Any]) -> None:
+        """Go on after :meth:`halt`, with everything as it was."""
+
     def forget(self, model: type[Any]) -> None:
-        """Drop everything held for a table that was truncated or dropped through coodie."""
+        """Drop what is held for a table that was truncated or dropped through coodie, and go on counting."""
 
 
 METHODS = ("increment", "decrement")

@@ -11,7 +11,8 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar, cast, get_origin
 
 from pydantic import BaseModel, ConfigDict
@@ -55,8 +56,15 @@ class Model(BaseModel):
         return None
 
     @classmethod
-    def _forget_pending(cls) -> None:
-        """Drop what is buffered for the table, which was just emptied or dropped."""
+    def _halt_counting(cls) -> Awaitable[None] | None:
+        """Have whatever buffers counters of the table stop writing, and wait for what it has sent (a counter table)."""
+        return None
+
+    @classmethod
+    @contextmanager
+    def _emptying(cls) -> Iterator[None]:
+        """Empty the table in the block, counting halted: then what was buffered of it is forgotten."""
+        yield
 
     def _about_to_delete(self) -> None:
         """Say what the caller of ``delete()`` should know."""

@@ -29,8 +29,8 @@ def known_tables(driver: Any) -> Known:
     return known
 
 
-def reading(driver: Any, table: Table, plan: Generator[Statement, Rows, T]) -> Generator[Statement, Rows, T]:
-    """Return a plan that reads a table, after a look at the kind of its counters where the driver has a memory."""
+def checked_on(driver: Any, table: Table, plan: Generator[Statement, Rows, T]) -> Generator[Statement, Rows, T]:
+    """Return a plan about a table, after a look at the kind of its counters where the driver has a memory."""
     known = getattr(driver, "_known_tables", None)
     return checked(table, known if isinstance(known, dict) else None, plan)
 

@@ -19,6 +19,8 @@ import typer
 import coodie
 from aggregator.cli.demo import demo
 from aggregator.cli.failure import NOT_STORED, USAGE, Failure, in_one_line
+from aggregator.cli.fold import fold
+from aggregator.cli.journal import journal
 from aggregator.cli.replay import replay
 from aggregator.cli.terminal import complain, say
 
@@ -48,6 +50,8 @@ def _options(
 
 app.command()(demo)
 app.command()(replay)
+app.command()(fold)
+app.add_typer(journal, name="journal")
 
 # What typer raises for a wrong call; it names the class nowhere, as older versions take it from another package.
 _UsageError: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

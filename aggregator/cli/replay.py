@@ -43,9 +43,7 @@ def replay(
     driver: Annotated[
         str | None, typer.Option(metavar="D", help="Driver: cassandra, scylla, acsylla or sqlite.")
     ] = None,
-    counters: Annotated[
-        str, typer.Option(metavar="KIND", help="Kind of counter table: native or exact.")
-    ] = "native",
+    counters: Annotated[str, typer.Option(metavar="KIND", help="Kind of counter table: native or exact.")] = "native",
     flush_interval: Annotated[
         float | None, typer.Option(metavar="S", help="Seconds between flushes.  [default: 1]")
     ] = None,

@@ -73,12 +73,12 @@ def describe(choice: Choice) -> str:
 
 
 @contextmanager
-def connected(choice: Choice) -> Iterator[None]:
-    """Open the store for the time of the context, or raise ``Failure``."""
+def connected(choice: Choice, name: str = "default") -> Iterator[None]:
+    """Open the store for the time of the context, under a connection's name, or raise ``Failure``."""
     embedded = choice.module == "sqlite"
     where = {"database": choice.database} if embedded else {"hosts": choice.hosts, "port": choice.port}
     try:
-        driver = init_coodie(driver_type=choice.module, keyspace=choice.keyspace, **where)
+        driver = init_coodie(driver_type=choice.module, keyspace=choice.keyspace, name=name, **where)
     except Exception as error:  # whatever a client raises, the reader must learn which store it was
         raise Failure(f"cannot open {describe(choice)}: {in_one_line(error)}") from error
     with closing(driver):

@@ -69,7 +69,8 @@ class Buffer:
                 ledger.attach(held)
                 if held.is_exact:
                     held.begin_writer()
-                self.tables[connection, table.full_name] = held
+                # A signal handler may have counted in it meanwhile: what that one made, and the log says last, is it.
+                held = self.tables.setdefault((connection, table.full_name), held)
             for name in columns:
                 held.add_column(name)
             return held
@@ -164,7 +165,7 @@ class Buffer:
         if self.rows() < self.max_keys:
             return True
         wanted = self.rows() - self.max_keys + max(1, min(1024, self.max_keys // 8))
-        for held in self.tables.values():
+        for held in list(self.tables.values()):
             wanted -= rewriting.evict(held.totals, wanted)
             if wanted <= 0:
                 break
@@ -177,7 +178,7 @@ class Buffer:
         """Hold the lock, with the side entrance merged and late rows placed where there is room."""
         with self.lock:
             self._merge_side()
-            for held in self.tables.values():
+            for held in list(self.tables.values()):
                 if held.late:
                     held.place_late(self.max_keys - self.rows() if self.has_room() else 0)
             yield
@@ -194,7 +195,7 @@ class Buffer:
         """Count rows with something pending, stopping somewhere beyond ``enough``."""
         count = 0
         with self.opened():
-            for held in self.tables.values():
+            for held in list(self.tables.values()):
                 count += len(held.late) + held.totals.dirty_rows(enough - count)
                 if count >= enough:
                     break
@@ -203,12 +204,12 @@ class Buffer:
     def keep_copies(self) -> None:
         """Go on with copies of the rows in plain memory: what held them is about to be closed."""
         with self.opened():
-            for held in self.tables.values():
+            for held in list(self.tables.values()):
                 rewriting.keep_copies(held.totals)
 
     def close(self) -> None:
         """Refuse every further increment: writers miss, and find the buffer closed. What is pending can be taken."""
         with self.opened():
             self.closed = True
-            for held in self.tables.values():
+            for held in list(self.tables.values()):
                 held.totals.close()

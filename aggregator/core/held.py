@@ -148,6 +148,7 @@ class Held:
 
         ``mark``: what it is written under in the database, and the index of its first row there.
         """
+        self.ledger.shorten()
         if mark is not None:
             self.ledger.tell_later(Change(intent=(start, *mark)))
             self.ledger.made()
@@ -242,6 +243,10 @@ class Held:
                 self.units[name].dropped += delta
                 self.units[name].beside += delta
         self.late.clear()
+        for taken in self.totals.in_flight.values():  # its answers come too late, and change nothing any more
+            for name, units in taken.sums().items():
+                self.units[name].in_flight -= units
+        self.totals.in_flight.clear()
         for name, units in rewriting.forget(self.totals, change).items():
             self.units[name].dropped += units
 

@@ -95,6 +95,9 @@ class Ledger(Protocol):
     def made(self) -> None:
         """Take note that the arrays hold what the last change said."""
 
+    def shorten(self) -> None:
+        """Write what is kept anew where it has grown: memory, arrays and what was told agree at this instant."""
+
     def stamp(self, now_us: int) -> int:
         """Return a timestamp in us, the wall clock's or above: later than every one before, across restarts too."""
 
@@ -140,6 +143,9 @@ class Volatile:
         """Do nothing."""
 
     def made(self) -> None:
+        """Do nothing."""
+
+    def shorten(self) -> None:
         """Do nothing."""
 
     def stamp(self, now_us: int) -> int:

@@ -75,6 +75,8 @@ class Failure:
 
 def settle(held: Held, taken: Taken, failures: list[Failure], on_unknown: str, now: datetime, tally: Tally) -> None:
     """Account a chunk whose rows were all told a fate; rows without a failure were applied."""
+    if held.totals.in_flight.get(taken.start) is not taken:
+        return  # the table was forgotten meanwhile
     tally.rows += len(taken)
     if not failures:
         tally.applied += held.settle_applied(taken)

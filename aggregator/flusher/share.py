@@ -25,6 +25,9 @@ from aggregator.flusher.folds import Folds
 from aggregator.flusher.server_clock import ServerClock
 from aggregator.flusher.stream import Stream
 from coodie.exceptions import ConfigurationError, CoodieError, TableRejected
+from coodie.plans import kinds
+from coodie.run import run
+from coodie.statement import Plan
 
 if TYPE_CHECKING:
     from aggregator.config import Options
@@ -86,6 +89,7 @@ class Share:
 
     def _is_ready(self, held: Held) -> bool:
         try:
+            self._check_kind(held)
             if held.resumed:
                 self._resume(held)
             if held.is_exact:
@@ -95,11 +99,13 @@ class Share:
             self.suspended[id(held)] = f"{type(error).__name__}: {error}"
             self._note(error)
             return False
-        except CoodieError as error:
-            self.fail(error)
-            return False
         except JournalError as error:
             self._note(error)
+            return False
+        except Exception as error:
+            if not isinstance(error, CoodieError):
+                log.exception("%s could not be made ready for its flush; nothing of it was sent", held.name)
+            self.fail(error)
             return False
         return held.unknown_in_a_row < MANY_UNKNOWN or self._probe(held)
 
@@ -111,6 +117,12 @@ class Share:
         Folds(context.buffer, self._driver, context.options, bases, context.now_us, self._is_late).finish(
             held, self.tally
         )
+
+    def _check_kind(self, held: Held) -> None:
+        """Refuse to write totals where the database has counters, or the other way round; asked once for a table."""
+        known = getattr(self._driver, "_known_tables", None)
+        if isinstance(known, dict):
+            run(kinds.checked(held.table, known, _nothing()), self._driver)
 
     def _resume(self, held: Held) -> None:
         """Settle what was in flight when a process died: the mark tells what was applied."""
@@ -177,3 +189,8 @@ class Share:
         self.suspended.update(stream.suspended)
         self.raised += stream.raised
         self.away = self.away or (stream.away and not stream.tally.applied)
+
+
+def _nothing() -> Plan:
+    """Ask nothing."""
+    yield from ()

@@ -137,7 +137,7 @@ class Stream:
             return None
         if taken is None:
             return None
-        taken = delivery.arranged(taken)
+        held.totals.in_flight[start] = taken = delivery.arranged(taken)
         flight = Flight(held, taken, self._count, self._count + len(taken), len(taken), bytearray(len(taken)))
         self._firsts.append(self._count)
         self._flights.append(flight)

@@ -69,8 +69,8 @@ class Journal:
         return made
 
     def next_number(self) -> int:
-        """Return the number of the next table."""
-        return len(self.ledgers)
+        """Return the number of the next table: one that no record has, also where a table could not be told."""
+        return 1 + max((ledger.record.number for ledger in self.ledgers), default=-1)
 
     # --- the log ----------------------------------------------------------------------------------------------
 
@@ -100,10 +100,9 @@ class Journal:
         self.error = None
 
     def made(self) -> None:
-        """Take note that the arrays hold what the log says, and keep the log short."""
+        """Take note that the arrays hold what the log says."""
         if not self._waiting:
             self.state[APPLIED] = self._last
-        self.compact_if_due()
 
     def compact_if_due(self) -> None:
         """Write the log anew where it has grown; a failure leaves it as it is."""
@@ -169,16 +168,13 @@ class JournalLedger:
 
     def __init__(self, journal: Journal, record: TableRecord, slots: int) -> None:
         self.journal = journal
+        self.mark_writer = journal.mark_writer
         self.record = record
         self.slots = slots
         self.held: Held | None = None  # once there is one: what the log is written anew from
         self.intents: dict[int, tuple[int, int]] = {}  # start of chunk -> mark, first index
         self._reserved: set[int] = set()
         self._arrays: dict[str, memoryview[int]] = {}
-
-    @property
-    def mark_writer(self) -> str:
-        return self.journal.mark_writer
 
     def column(self, name: str) -> Arrays:
         record = self.record
@@ -231,6 +227,9 @@ class JournalLedger:
 
     def made(self) -> None:
         self.journal.made()
+
+    def shorten(self) -> None:
+        self.journal.compact_if_due()
 
     def expect(self, units: int) -> None:
         state = self.journal.state

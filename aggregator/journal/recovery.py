@@ -31,6 +31,7 @@ from aggregator.journal.records import ChangeRecord, TableRecord, decode, entry_
 
 if TYPE_CHECKING:
     from aggregator.journal.files import JournalFiles
+    from aggregator.journal.reading import Reading
 
 log = logging.getLogger("aggregator")
 
@@ -91,7 +92,7 @@ def _put(where: dict[Any, Any], key: Key, found: Any) -> None:
         where[key] = found
 
 
-def read(files: JournalFiles, applied: int) -> tuple[list[Recovered], int]:
+def read(files: JournalFiles | Reading, applied: int) -> tuple[list[Recovered], int]:
     """Return what a log tells of its tables, by number, and its last seq; ``Corrupt`` where that makes no sense."""
     tables: dict[int, Recovered] = {}
     seq = files.first_seq - 1
@@ -102,7 +103,7 @@ def read(files: JournalFiles, applied: int) -> tuple[list[Recovered], int]:
                 tables.setdefault(record.number, Recovered(record)).record = record
             else:
                 tables[record.table].replay(record, is_stored=seq <= applied)
-        return [tables[number] for number in range(len(tables))], seq
+        return [tables[number] for number in sorted(tables)], seq  # one that could not be told left its number out
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt("the log", f"its record {seq} makes no sense ({type(error).__name__}: {error})") from error
 

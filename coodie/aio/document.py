@@ -22,7 +22,7 @@ from coodie.query import EVERYTHING
 from coodie.results import LWTResult
 from coodie.run import arun
 from coodie.schema import is_abstract
-from coodie.synced import known_tables, reading, report
+from coodie.synced import checked_on, known_tables, report
 
 
 class Document(Model):
@@ -40,15 +40,19 @@ class Document(Model):
     async def drop_table(cls) -> None:
         """Drop the table and all its rows, if it exists."""
         driver, table = connections.resolve(cls)
-        await arun(tables.drop(table, known_tables(driver)), driver)
-        cls._forget_pending()
+        if halting := cls._halt_counting():
+            await halting
+        with cls._emptying():
+            await arun(tables.drop(table, known_tables(driver)), driver)
 
     @classmethod
     async def truncate(cls) -> None:
         """Remove every row."""
         driver, table = connections.resolve(cls)
-        await arun(tables.truncate(table), driver)
-        cls._forget_pending()
+        if halting := cls._halt_counting():
+            await halting
+        with cls._emptying():
+            await arun(tables.truncate(table), driver)
 
     @classmethod
     async def create(cls, /, **fields: Any) -> Self:
@@ -67,14 +71,14 @@ class Document(Model):
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
         plan = queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
-        return await arun(reading(driver, table, plan), driver)
+        return await arun(checked_on(driver, table, plan), driver)
 
     @classmethod
     async def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
         plan = queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
-        return await arun(reading(driver, table, plan), driver)
+        return await arun(checked_on(driver, table, plan), driver)
 
     async def save(
         self,
@@ -143,7 +147,7 @@ class CounterDocument(CounterRules, Document):
         sink = counters.sink
         if sink is None:
             driver, table = connections.resolve(type(self))
-            return arun(plan_increment(self, table, deltas), driver)
+            return arun(checked_on(driver, table, plan_increment(self, table, deltas)), driver)
         counters.adorn(type(self))
         return sink.add(self, deltas)  # type: ignore[return-value]  # an awaitable, for an aio document
 
@@ -152,7 +156,7 @@ class CounterDocument(CounterRules, Document):
         sink = counters.sink
         if sink is None:
             driver, table = connections.resolve(type(self))
-            return arun(plan_increment(self, table, deltas, sign=-1), driver)
+            return arun(checked_on(driver, table, plan_increment(self, table, deltas, sign=-1)), driver)
         counters.adorn(type(self))
         negated = {name: -checked_delta(name, delta) for name, delta in deltas.items()}
         return sink.add(self, negated)  # type: ignore[return-value]
@@ -167,6 +171,6 @@ class CounterDocument(CounterRules, Document):
         """
         await self._about_to_reset().flush(type(self))  # type: ignore[misc]  # an awaitable, for an aio document
         driver, table = connections.resolve(type(self))
-        stored = await arun(reading(driver, table, sums.totals(table, key_of(self, table), "LOCAL_QUORUM")), driver)
+        stored = await arun(checked_on(driver, table, sums.totals(table, key_of(self, table), "LOCAL_QUORUM")), driver)
         if stored:
             await self.decrement(**stored)

@@ -8,7 +8,6 @@ every option is kept as it was given. Nothing here knows which driver will come 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +26,10 @@ class LazyDriver(TextFace):
 
     def __init__(self, opening: Callable[[], Any], default_keyspace: str | None = None) -> None:
         self._opening = opening
-        self._lock = threading.Lock()
+        self._lock = forks.OpeningLock()
         self._opened: Any = None
         self._default_keyspace = default_keyspace
         self._known_tables: dict[str, Any] = {}
-        forks.tell(self)
-
-    def after_fork_in_child(self) -> None:
-        """Make the lock anew; what was opened knows itself what to do."""
-        self._lock = threading.Lock()
 
     @property
     def request_timeout(self) -> float | None:

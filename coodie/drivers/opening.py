@@ -16,50 +16,50 @@ _OF_ACSYLLA = ("ssl_enabled", "ssl_trusted_cert", "ssl_cert", "ssl_private_key",
 _OF_CASSANDRA = ("ssl_context", "compression")
 
 
-def open_driver(choice: Choice, options: dict[str, Any]) -> Any:
-    """Open the chosen driver and return it. Blocks; ConfigurationError where it cannot be opened."""
-    options = {name: value for name, value in options.items() if value is not None}
+def driver_class(choice: Choice) -> Any:
+    """Import the chosen driver's module and return its class; ImportError names a package that is missing."""
     if choice.module == "sqlite":
         from coodie.drivers.sqlite import SQLiteDriver
 
-        return SQLiteDriver(choice.database)
+        return SQLiteDriver
     if choice.module == "acsylla":
         from coodie.drivers.acsylla import AcsyllaDriver
 
-        _refuse(options, _OF_CASSANDRA, choice)
-        _check_acsylla(choice)
-        if choice.session is not None:
-            return AcsyllaDriver(session=choice.session, default_keyspace=choice.keyspace)
-        return AcsyllaDriver.connect_sync(choice.hosts or [], choice.keyspace, **_with_port(choice, options))
+        return AcsyllaDriver
     from coodie.drivers.cassandra import CassandraDriver
 
-    _refuse(options, _OF_ACSYLLA, choice)
+    return CassandraDriver
+
+
+def open_driver(choice: Choice, options: dict[str, Any]) -> Any:
+    """Open the chosen driver and return it. Blocks; ConfigurationError where it cannot be opened."""
+    kind = driver_class(choice)
+    if choice.module == "sqlite":
+        return kind(choice.database)
+    options = _checked(choice, options)
     if choice.session is not None:
-        return CassandraDriver(session=choice.session, default_keyspace=choice.keyspace)
-    return CassandraDriver.connect(choice.hosts, choice.keyspace, **_with_port(choice, options))
+        return kind(session=choice.session, default_keyspace=choice.keyspace)
+    if choice.module == "acsylla":
+        return kind.connect_sync(choice.hosts or [], choice.keyspace, **options)
+    return kind.connect(choice.hosts, choice.keyspace, **options)
 
 
 async def open_acsylla_async(choice: Choice, options: dict[str, Any]) -> Any:
     """Open acsylla on the running loop and return the driver; ConfigurationError where it cannot be opened."""
-    from coodie.drivers.acsylla import AcsyllaDriver
-
-    options = {name: value for name, value in options.items() if value is not None}
-    _refuse(options, _OF_CASSANDRA, choice)
-    _check_acsylla(choice)
+    kind = driver_class(choice)
+    options = _checked(choice, options)
     if choice.session is not None:
-        return AcsyllaDriver(session=choice.session, default_keyspace=choice.keyspace)
-    return await AcsyllaDriver.connect_async(choice.hosts or [], choice.keyspace, **_with_port(choice, options))
+        return kind(session=choice.session, default_keyspace=choice.keyspace)
+    return await kind.connect_async(choice.hosts or [], choice.keyspace, **options)
 
 
-def _with_port(choice: Choice, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with the port, where one is known."""
-    return options if choice.port is None else {"port": choice.port, **options}
-
-
-def _check_acsylla(choice: Choice) -> None:
-    """Refuse to open acsylla with nothing to connect to."""
-    if choice.session is None and choice.hosts is None:
+def _checked(choice: Choice, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, the port among them; refuse those of another driver."""
+    given = {name: value for name, value in options.items() if value is not None}
+    _refuse(given, _OF_CASSANDRA if choice.module == "acsylla" else _OF_ACSYLLA, choice)
+    if choice.module == "acsylla" and choice.session is None and choice.hosts is None:
         raise ConfigurationError("AcsyllaDriver requires hosts= or session=; nothing was opened.")
+    return given if choice.port is None else {"port": choice.port, **given}
 
 
 def _refuse(options: dict[str, Any], foreign: tuple[str, ...], choice: Choice) -> None:

@@ -4,7 +4,7 @@ The kind of a counter table: the one its class declares, against the one the dat
 Rules that live here:
 
 * A native table read as an exact one, or the other way round, would give wrong totals: it is refused instead. The
-  catalogue is asked once per table and driver, before its first read; ``sync_table`` asks anyway.
+  catalogue is asked once per table and driver, before its first read or direct increment; ``sync_table`` asks anyway.
 * An exact table has a clustering column ``writer`` that its class does not name; a native one has columns of type
   counter (a table made by other hands in SQLite need not).
 * What was seen is remembered in ``known``, a dict that belongs to the driver, until the database refuses the table.
@@ -35,7 +35,7 @@ Known = dict[str, Seen]
 
 
 def checked(table: Table, known: Known | None, plan: Generator[Statement, Rows, T]) -> Generator[Statement, Rows, T]:
-    """Return a plan that reads a table, preceded by a look at its kind unless that is known (or None: not asked)."""
+    """Return a plan about a table, preceded by a look at its kind unless that is known; ``known`` None: not asked."""
     if table.counters is None or known is None:
         return plan
     seen = known.get(table.full_name)
@@ -44,7 +44,7 @@ def checked(table: Table, known: Known | None, plan: Generator[Statement, Rows, 
 
 def _checking(table: Table, known: Known, plan: Generator[Statement, Rows, T]) -> Generator[Statement, Rows, T]:
     columns = (yield Statement(ReadColumns(table), render=render)).items
-    if columns:  # else there is no such table: what follows is told so
+    if columns:  # else there is no such table: the plan is told so
         refuse_other_kind(table, columns)
         known[table.full_name] = Seen(table.counters)
     return (yield from plan)

@@ -22,7 +22,7 @@ from coodie.results import LWTResult
 from coodie.run import run
 from coodie.schema import is_abstract
 from coodie.sync.query import QuerySet
-from coodie.synced import known_tables, reading, report
+from coodie.synced import checked_on, known_tables, report
 
 
 class Document(Model):
@@ -40,15 +40,17 @@ class Document(Model):
     def drop_table(cls) -> None:
         """Drop the table and all its rows, if it exists."""
         driver, table = connections.resolve(cls)
-        run(tables.drop(table, known_tables(driver)), driver)
-        cls._forget_pending()
+        cls._halt_counting()
+        with cls._emptying():
+            run(tables.drop(table, known_tables(driver)), driver)
 
     @classmethod
     def truncate(cls) -> None:
         """Remove every row."""
         driver, table = connections.resolve(cls)
-        run(tables.truncate(table), driver)
-        cls._forget_pending()
+        cls._halt_counting()
+        with cls._emptying():
+            run(tables.truncate(table), driver)
 
     @classmethod
     def create(cls, /, **fields: Any) -> Self:
@@ -67,14 +69,14 @@ class Document(Model):
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
         plan = queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     @classmethod
     def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
         plan = queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     def save(
         self,
@@ -140,7 +142,7 @@ class CounterDocument(CounterRules, Document):
         sink = counters.sink
         if sink is None:
             driver, table = connections.resolve(type(self))
-            run(plan_increment(self, table, deltas), driver)
+            run(checked_on(driver, table, plan_increment(self, table, deltas)), driver)
         else:
             counters.adorn(type(self))
             sink.add(self, deltas)
@@ -150,7 +152,7 @@ class CounterDocument(CounterRules, Document):
         sink = counters.sink
         if sink is None:
             driver, table = connections.resolve(type(self))
-            run(plan_increment(self, table, deltas, sign=-1), driver)
+            run(checked_on(driver, table, plan_increment(self, table, deltas, sign=-1)), driver)
         else:
             counters.adorn(type(self))
             sink.add(self, {name: -checked_delta(name, delta) for name, delta in deltas.items()})
@@ -165,6 +167,6 @@ class CounterDocument(CounterRules, Document):
         """
         self._about_to_reset().flush(type(self))
         driver, table = connections.resolve(type(self))
-        stored = run(reading(driver, table, sums.totals(table, key_of(self, table), "LOCAL_QUORUM")), driver)
+        stored = run(checked_on(driver, table, sums.totals(table, key_of(self, table), "LOCAL_QUORUM")), driver)
         if stored:
             self.decrement(**stored)

@@ -18,7 +18,7 @@ from coodie.plans.documents import WriteOptions
 from coodie.query import EVERYTHING, D, Query, QueryBuilder
 from coodie.results import PagedResult
 from coodie.run import run
-from coodie.synced import reading
+from coodie.synced import checked_on
 
 
 class QuerySet(QueryBuilder[D]):
@@ -32,25 +32,25 @@ class QuerySet(QueryBuilder[D]):
         """Return every document."""
         driver, table = connections.resolve(self._model)
         plan = queries.every(self._model, table, self._query, self._model._pending_reader())
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     def first(self) -> D | None:
         """Return the first document, or None."""
         driver, table = connections.resolve(self._model)
         plan = queries.first(self._model, table, self._query, self._model._pending_reader())
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     def count(self) -> int:
         """Return the number of rows, counted by the database."""
         driver, table = connections.resolve(self._model)
         plan = queries.count(table, self._query)
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     def paged_all(self) -> PagedResult[D]:
         """Return one page of ``fetch_size`` documents (else 5,000), and the state that ``page()`` takes to continue."""
         driver, table = connections.resolve(self._model)
         plan = queries.page(self._model, table, self._query, self._model._pending_reader())
-        return run(reading(driver, table, plan), driver)
+        return run(checked_on(driver, table, plan), driver)
 
     def create(self, /, **fields: Any) -> None:
         """Write a new document, over an existing row of its key."""

@@ -377,6 +377,15 @@ def test_a_table_of_the_other_kind_is_not_read(store: Store, ours: str, theirs: 
         store.do(read(page_hits(store, name, ours)))
 
 
+def test_a_native_increment_of_an_exact_table_is_refused(store: Store) -> None:
+    name = fresh("page_hits")
+    made_by_others(store, name, "exact")
+    for change in ("increment", "decrement"):
+        with pytest.raises(ConfigurationError, match=r"is 'native', but the table .* set counters = 'exact'"):
+            store.do(getattr(page_hits(store, name, "native")(url="/"), change)(views=1))
+    assert store.do(page_hits(store, name).find().count()) == 0
+
+
 def test_a_kind_is_asked_for_once_and_again_after_a_refusal(store: Store) -> None:
     name = fresh("page_hits")
     made_by_others(store, name, "exact")

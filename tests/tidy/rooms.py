@@ -18,7 +18,10 @@ from collections.abc import Iterable, Iterator
 from tests.tidy.source import Import
 
 # Modules that are parts of another room: Aggregator is one class, and these are its organs.
-_ORGANS = "afterwards awaitable beginning bulk intake keeping machine memory orphans reports waiting"
+_ORGANS = (
+    "afterwards awaitable beginning bulk folding intake keeping machine memory merging orphans reports retired slots "
+    "waiting"
+)
 ROOMS = {f"aggregator.{part}": "aggregator.api" for part in _ORGANS.split()}
 ROOMS["aggregator.scopes"] = "aggregator.api"
 ROOMS["coodie.values"] = "coodie.types"

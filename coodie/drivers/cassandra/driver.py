@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -56,7 +55,7 @@ class CassandraDriver(TextFace):
         self._closed = False
         self._retrying: Any = None  # None: the policy of the user's profile
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = forks.OpeningLock()
         self._strict = not is_surely_cassandra(session)
         self._prepared = PreparedStatements(self._prepare)
         forks.tell(self)
@@ -127,7 +126,6 @@ class CassandraDriver(TextFace):
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's session alone; see ``coodie.drivers.forks``."""
-        self._lock = threading.Lock()
         if self._pid != os.getpid():
             abandon(self._session)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import pytest
 
 from coodie import aio, connections, counters, drivers, sync
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, NotApplied
 from coodie.fields import Counter, PrimaryKey
 from coodie.statement import Rows, Select, Statement
 from tests.unit.coodie.models import PageHits, Post
@@ -291,7 +291,7 @@ class Taking:
     def __init__(self) -> None:
         self.taken: list[tuple[str, Mapping[str, int]]] = []
         self.held: dict[tuple[Any, ...], Mapping[str, int]] = {}
-        self.forgotten: list[type[Any]] = []
+        self.emptied: list[tuple[str, type[Any]]] = []
 
     def add(self, document: Any, deltas: Mapping[str, int]) -> Any:
         self.taken.append((document.url, deltas))
@@ -303,8 +303,18 @@ class Taking:
     def pending(self, model: type[Any], key: tuple[Any, ...]) -> Mapping[str, int] | None:
         return self.held.get(key)
 
+    def flush(self, model: type[Any]) -> Any:
+        return asyncio.sleep(0) if issubclass(model, aio.CounterDocument) else None
+
+    def halt(self, model: type[Any]) -> Any:
+        self.emptied.append(("halt", model))
+        return self.flush(model)
+
+    def resume(self, model: type[Any]) -> None:
+        self.emptied.append(("resume", model))
+
     def forget(self, model: type[Any]) -> None:
-        self.forgotten.append(model)
+        self.emptied.append(("forget", model))
 
 
 @pytest.fixture
@@ -345,8 +355,20 @@ def test_reads_add_what_the_sink_holds(store: Recording, sink: Taking) -> None:
     assert store.sent
 
 
-def test_emptying_a_table_makes_the_sink_forget_it(store: Recording, sink: Taking) -> None:
+def test_emptying_a_table_halts_the_sink_and_makes_it_forget(store: Recording, sink: Taking) -> None:
     PageHits.truncate()
     asyncio.run(AioHits.drop_table())
-    assert sink.forgotten == [PageHits, AioHits]
+    assert sink.emptied == [("halt", PageHits), ("forget", PageHits), ("halt", AioHits), ("forget", AioHits)]
     assert store.sent
+
+
+def test_a_table_that_could_not_be_emptied_goes_on_counting(
+    store: Recording, sink: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(statement: Any) -> Any:
+        raise NotApplied("no")
+
+    monkeypatch.setattr(store, "submit", refuse)
+    with pytest.raises(NotApplied):
+        PageHits.truncate()
+    assert sink.emptied == [("halt", PageHits), ("resume", PageHits)]
