@@ -125,20 +125,21 @@ class Aggregator:
         limit = self.options.shutdown_timeout if timeout is None else timeout
         began = machine.clock()
         result = self._wait(machine, machine.background.ask(timeout=limit), limit)
-        while result.remaining and machine.engine.connections and machine.background.is_alive():
+        while machine.dirty_rows() and machine.engine.connections and machine.background.is_alive():
             left = limit - (machine.clock() - began)
             if left <= 0:
                 break
             result = self._wait(machine, machine.background.ask(patient=True, timeout=left), left)
         has_ended = machine.background.stop(max(limit - (machine.clock() - began), 0.0))
+        rows = machine.dirty_rows()
         after = Afterwards(machine)
         if after.is_needed():  # exact tables: their writer goes on until the process ends
             counters.install(after)
         elif has_ended:
             machine.close()
         lifecycle.release(self)
-        if result.remaining:
-            reports.log_remaining(result, self.options.journal, machine.clock() - began)
+        if rows:
+            reports.log_remaining(rows, result, self.options.journal, machine.clock() - began)
         return result
 
     def _shutdown_at_exit(self) -> None:

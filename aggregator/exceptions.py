@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from coodie.exceptions import ConfigurationError
 
-__all__ = ["AggregatorError", "BufferFull", "ConfigurationError", "JournalError", "LifecycleError"]
+__all__ = ["AggregatorError", "BufferFull", "ConfigurationError", "JournalError", "LifecycleError", "unjournaled"]
 
 
 class AggregatorError(Exception):
@@ -38,3 +38,11 @@ class JournalError(AggregatorError, OSError):
 
 class LifecycleError(AggregatorError, RuntimeError):
     """The call came before ``start()``, or on a thread whose event loop it would block."""
+
+
+def unjournaled(table: str, error: JournalError | None) -> JournalError:
+    """Return the error of deltas that would need a record the journal cannot take."""
+    return JournalError(
+        f"{table}: the journal cannot take a new row ({error}); this increment was not accepted; rows already held go "
+        "on, and so will new ones once the journal can be written"
+    )

@@ -92,6 +92,11 @@ class Folding:
     def _own_table(self) -> Held:
         columns = tuple(column.name for column in self._table.counter_columns)
         held = self._slots[0].buffer.table(self._connection, self._table, columns)
+        if not held.is_exact:
+            raise JournalError(
+                f"slot {self._slots[0].number} of the journal counted for {held.name} when its counters were "
+                f"{held.table.counters!r}: that was another table; nothing was done"
+            )
         missing = [column for column in self._table.columns if column.name not in held.table.by_name]
         if missing:
             held.table = replace(held.table, columns=(*held.table.columns, *missing), _in_keyspace={})

@@ -21,7 +21,7 @@ from aggregator.awaitable import COMPLETED
 from aggregator.core import compiled
 from aggregator.core.buffer import Added
 from aggregator.delivery.exact import check_consistency
-from aggregator.exceptions import JournalError
+from aggregator.exceptions import unjournaled
 from coodie import connections, counters
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.plans.counters import checked_delta, deltas_of, key_of
@@ -169,10 +169,7 @@ class Intake:
         """Do as ``when_full`` says where the journal cannot take a new row; waiting would not help."""
         if self.options.when_full in ("drop", "direct"):
             return self._without_room(binding, key, deltas, done)
-        raise JournalError(
-            f"{binding.table.full_name}: the journal cannot take a new row ({self.buffer.journal_error}); this "
-            "increment was not accepted; rows already held go on, and so will new ones once the journal can be written"
-        )
+        raise unjournaled(binding.table.full_name, self.buffer.journal_error)
 
     def _without_room(self, binding: Binding, key: Key, deltas: Mapping[str, int], done: Any) -> Any:
         when_full = self.options.when_full

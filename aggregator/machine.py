@@ -78,6 +78,10 @@ class Machine:
         """Return how many bytes the journal's log takes; 0 without a journal."""
         return self.keeping.files.log_bytes if self.keeping is not None else 0
 
+    def dirty_rows(self) -> int:
+        """Return how many rows are to be written still."""
+        return self.buffer.dirty_rows(self.buffer.max_keys + 1)
+
     def last_error(self) -> str | None:
         """Return what went wrong last: of a journal that cannot be written now, else of a flush."""
         journal = self.keeping.journal.error if self.keeping is not None else None

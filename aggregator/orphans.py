@@ -87,6 +87,9 @@ class Orphans:
             found.files.close()
             quarantine(found.lease, str(error))
             return
+        except BaseException:
+            found.close(is_clean=False)  # or nobody could take it up before this process ends
+            raise
         buffer.close()
         self._adopted[slot] = (found, buffer, self._engine(buffer))
         log.info("adopted the journal slot %d of a process that is gone", slot)

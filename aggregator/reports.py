@@ -113,10 +113,11 @@ def nothing_done(machine: Machine, why: str | None = None) -> FlushResult:
     return FlushResult(remaining=remaining, errors=[] if why is None else [why])
 
 
-def log_remaining(result: FlushResult, journal: str | None, took: float) -> None:
+def log_remaining(rows: int, result: FlushResult, journal: str | None, took: float) -> None:
     """Say at ERROR what a shutdown did not write, and what becomes of it."""
     log.error(
-        "shut down with %d unit(s) not written after %.1f s: %s; %s",
+        "shut down with %d row(s), %d unit(s) net, not written after %.1f s: %s; %s",
+        rows,
         result.remaining,
         took,
         "; ".join(result.errors) or "no answer in time",

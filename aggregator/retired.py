@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from aggregator.journal.reading import read_slot
-from aggregator.journal.recovery import read
+from aggregator.journal.replay import read
 from aggregator.merging import Row
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from aggregator.config import Options, read_options
@@ -22,7 +21,6 @@ from aggregator.core.held import Held, is_clean
 from aggregator.flusher.engine import Engine
 from aggregator.journal.directory import Directory, quarantine
 from aggregator.journal.format import Corrupt
-from aggregator.journal.ledger import CLEAN
 from aggregator.keeping import Keeping, open_slot, opened
 from aggregator.machine import now_us
 from coodie.connections import driver_of
@@ -32,9 +30,9 @@ ALIVE = "a live process has it"
 SET_ASIDE = "it cannot be trusted and was set aside"
 
 
-def options_of(journal: str, more: Mapping[str, Any] | None = None) -> Options:
+def options_of(journal: str) -> Options:
     """Return the options of a command on a journal: synced before anything is sent, and not by a clock."""
-    return read_options({"journal": journal, "durability": "disk", "journal_sync_interval": 3600.0, **(more or {})})
+    return read_options({"journal": journal, "durability": "disk", "journal_sync_interval": 3600.0})
 
 
 class OpenSlot:
@@ -44,7 +42,6 @@ class OpenSlot:
         lock: Any = threading.RLock()
         self.keeping = keeping
         self.number = keeping.lease.slot
-        self.was_clean = bool(keeping.journal.state[CLEAN])
         self.buffer = Buffer(options.max_keys, lock, lock._is_owned, keeping.open_ledger)
         self.engine = Engine(self.buffer, options, time.monotonic, now_us, random.random)
         self.engine.after = keeping.journal.sync

@@ -19,7 +19,7 @@ from aggregator.awaitable import COMPLETED
 from aggregator.core import apart
 from aggregator.core.buffer import Added
 from aggregator.core.ledger import Change
-from aggregator.exceptions import BufferFull
+from aggregator.exceptions import BufferFull, JournalError, unjournaled
 from aggregator.intake import overflow
 from coodie.connections import driver_of
 from coodie.exceptions import CoodieError, MaybeApplied
@@ -127,8 +127,11 @@ class Waiting:
 
         What the database does not take stays pending, as any accepted increment: the call does not raise for it.
         """
-        if self._buffer.add_anyway(held, key, deltas, calls) is Added.OVERFLOW:
+        added = self._buffer.add_anyway(held, key, deltas, calls)
+        if added is Added.OVERFLOW:
             raise overflow(held.name, deltas)
+        if added is Added.UNJOURNALED:
+            raise unjournaled(held.name, self._buffer.journal_error)
         if is_aio and has_running_loop():
             return held_task(asyncio.to_thread(self._flush_now))
         if self._background.is_own_thread() or has_running_loop():
@@ -169,7 +172,7 @@ class Waiting:
             return
         try:
             self.write_through(held, key, deltas, is_aio=False, calls=calls)
-        except CoodieError:  # surely not written: the request is over, so it waits for the next flush
+        except (CoodieError, JournalError):  # surely not written: the request is over, so it waits for the next flush
             self._buffer.join(held, key, deltas, calls)
 
     def _join_closed(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
@@ -205,7 +208,8 @@ class Waiting:
         deadline = self._clock() + self._engine.options.flush_timeout
         while (left := deadline - self._clock()) > 0:
             try:
-                await asyncio.wait_for(asyncio.wrap_future(self._background.ask(patient=True)), left)
+                async with asyncio.timeout(left):  # wait_for of 3.11 can swallow that its caller was cancelled
+                    await asyncio.wrap_future(self._background.ask(patient=True))
             except TimeoutError:
                 break
             if self._buffer.closed:

@@ -26,7 +26,15 @@ from benchmarks.support.server import server
 
 IN_MEMORY = ("increment", "threads", "locked", "aio_face", "key_count", "memory", "journal_increment", "recovery")
 EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy")
-ON_CASSANDRA = ("flush_acsylla", "flush_cassandra", "latency_acsylla", "get_exact")
+ON_CASSANDRA = (
+    "flush_acsylla",
+    "flush_cassandra",
+    "latency_acsylla",
+    "get_exact",
+    "flush_exact_acsylla",
+    "flush_exact_cassandra",
+    "flush_exact_three",
+)
 QUESTIONS = (*IN_MEMORY, *EMBEDDED, *ON_CASSANDRA)
 
 

@@ -73,7 +73,7 @@ def fold(
         found = _table(store, table)
         if dead and not confirm:
             _foretell(store, found, dead)
-        _say(Folding(options, store, connection, found, dead or ()).run())
+        report(Folding(options, store, connection, found, dead or ()).run())
 
 
 def _table(driver: Any, name: str) -> Table:
@@ -115,7 +115,8 @@ def _foretell(driver: Any, table: Table, dead: Sequence[str]) -> None:
     raise Failure("nothing was done; add --confirm if nothing will ever write again as these writers", USAGE)
 
 
-def _say(done: Folded) -> None:
+def report(done: Folded) -> None:
+    """Say what a fold did, or raise ``Failure`` where it is not finished."""
     say(f"{done.rows:,} rows merged, {len(done.gone):,} writers gone")
     for writer in done.gone:
         say(f"gone: {writer}")

@@ -155,11 +155,12 @@ def _table_lines(table: TableContent) -> Iterator[str]:
         yield f"    writer {table.writer}"
     for writer in table.retired:
         yield f"    retired, to be folded: {writer}"
-    yield f"    pending {table.pending:,} in {table.rows_pending:,} rows, of that in flight {table.in_flight:,}"
+    yield f"    pending {table.pending:,}, in flight {table.in_flight:,} ({table.rows_pending:,} rows)"
     if table.folding:
         yield f"    {table.folding:,} rows of an interrupted fold to be finished"
-    yield f"    unknown {_units(table.unknown):,} in {len(table.unknown):,} rows,"
-    yield f"    rejected {_units(table.rejected):,} in {len(table.rejected):,} rows"
+    for name, rows in (("unknown", table.unknown), ("rejected", table.rejected)):
+        if rows:
+            yield f"    {name} {_units(rows):,} ({len(rows):,} rows)"
     yield from _apart_lines(table)
 
 

@@ -128,10 +128,18 @@ class Buffer:
         gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
         if gained is Gain.OVERFLOW:
             return Added.OVERFLOW
-        if gained is Gain.LATER:
-            held.add_late(key, deltas)
+        if gained is Gain.LATER and not self._accepted_late(held, key, deltas):
+            return Added.UNJOURNALED
         held.totals.calls[0] += 1
         return Added.ADDED
+
+    def _accepted_late(self, held: Held, key: Key, deltas: Mapping[str, int]) -> bool:
+        try:
+            held.add_late(key, deltas, must=True)
+        except JournalError as error:
+            self.journal_error = error
+            return False
+        return True
 
     def add_anyway(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int = 1) -> Added:
         """Add deltas of an exact row whether there is room or not, also once the buffer is closed."""
@@ -143,8 +151,8 @@ class Buffer:
             gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
             if gained is Gain.OVERFLOW:
                 return Added.OVERFLOW
-            if gained is Gain.LATER:
-                held.add_late(key, deltas)
+            if gained is Gain.LATER and not self._accepted_late(held, key, deltas):
+                return Added.UNJOURNALED
             held.totals.calls[0] += calls
             return Added.ADDED
 
@@ -171,6 +179,10 @@ class Buffer:
                 break
         return self.rows() < self.max_keys
 
+    def _room_of_need(self) -> int:
+        """Return 1 where nothing but parked rows takes all the room: else what waits for some would wait for ever."""
+        return 0 if any(len(held.totals) for held in list(self.tables.values())) else 1
+
     # --- looking ----------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -180,7 +192,7 @@ class Buffer:
             self._merge_side()
             for held in list(self.tables.values()):
                 if held.late:
-                    held.place_late(self.max_keys - self.rows() if self.has_room() else 0)
+                    held.place_late(self.max_keys - self.rows() if self.has_room() else self._room_of_need())
             yield
             self._merge_side()
 

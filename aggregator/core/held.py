@@ -21,7 +21,7 @@ from aggregator.core import rewriting
 from aggregator.core.ledger import Change, Ledger
 from aggregator.core.parked import Parked
 from aggregator.core.records import ColumnStats
-from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Key, Taken
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Key, Taken, doubtful
 from aggregator.core.totals import Totals
 from aggregator.exceptions import JournalError
 
@@ -66,7 +66,7 @@ class Held:
         self.rejected = Parked(most=capacity)  # their units stay counted as dropped
         self.error: str | None = None  # why the table is suspended
         self.unknown_in_a_row = 0  # outcomes, over flushes
-        self.resumed: list[tuple[Taken, int, int]] = []  # in flight when a process died, with mark and first index
+        self.resumed: list[tuple[Taken, int, list[int]]] = []  # in flight when a process died, with mark and indexes
 
     def add_column(self, name: str) -> None:
         """Give the table one more counter column."""
@@ -92,10 +92,17 @@ class Held:
 
     # --- taking in --------------------------------------------------------------------------------------------
 
-    def add_late(self, key: Key, deltas: Mapping[str, int]) -> None:
-        """Accept deltas without a row."""
-        self.put_late(key, deltas)
-        self.ledger.tell_later(self.noted(Change(), late=key))
+    def add_late(self, key: Key, deltas: Mapping[str, int], *, must: bool = False) -> None:
+        """Accept deltas without a row; ``must``: or raise ``JournalError`` with nothing accepted."""
+        if must:
+            row = self.late.get(key, {})
+            self.ledger.tell(
+                Change(late={key: {name: row.get(name, 0) + deltas.get(name, 0) for name in {**row, **deltas}}})
+            )
+            self.put_late(key, deltas)
+        else:
+            self.put_late(key, deltas)
+            self.ledger.tell_later(self.noted(Change(), late=key))
         self.ledger.made()
 
     def put_late(self, key: Key, deltas: Mapping[str, int]) -> None:
@@ -149,12 +156,9 @@ class Held:
         ``mark``: what it is written under in the database, and the index of its first row there.
         """
         self.ledger.shorten()
-        if mark is not None:
-            self.ledger.tell_later(Change(intent=(start, *mark)))
-            self.ledger.made()
         # The timestamp comes with the totals, and before them: a pair of the two is never seen with another total.
         stamp = self.ledger.stamp(now_us) if self.is_exact else 0
-        taken = self.totals.take(start, most)
+        taken = self.totals.take(start, most, mark)
         if taken is not None:
             taken.timestamp = stamp
             for name, total in taken.sums().items():
@@ -167,7 +171,15 @@ class Held:
         for name, total in sums.items():
             self.units[name].in_flight -= total
             self.units[name].applied += total
+        marked = doubtful(self.totals.bases[taken.start : taken.start + CHUNK])
+        settled = [taken.start + at for at in set(marked).intersection(taken.offsets)] if marked else []
+        if settled:
+            self.ledger.tell_later(Change(bases=dict.fromkeys(settled, int(Base.KNOWN))))
         self.totals.settle_all(taken)
+        for slot in settled:
+            self.totals.bases[slot] = Base.KNOWN
+        if settled:
+            self.ledger.made()
         return sum(sums.values())
 
     def begin_direct(self, deltas: Mapping[str, int]) -> None:

@@ -47,8 +47,8 @@ class Change:
     is nothing any more. ``forgets``: rows of an exact table were let go, so that a new row may have been stored before.
     ``folds``: by key, the row of a retired writer that was laid under ours, None once the database has it. ``retired``:
     every writer of the table that was given up with all it had written, and may have rows.
-    ``intent``: (start of a chunk, mark, index): what is about to be sent of it carries this mark in the database, its
-    rows counted from that index.
+    ``intent``: (start of a chunk, mark, index, rows): what is about to be sent of it carries this mark in the database;
+    its rows (``taken.packed``) are counted from that index.
     """
 
     keys: dict[int, Key | None] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Change:
     late: dict[Key, Mapping[str, int] | None] = field(default_factory=dict)
     unknown: dict[Key, Entry | None] = field(default_factory=dict)
     rejected: dict[Key, Entry | None] = field(default_factory=dict)
-    intent: tuple[int, int, int] | None = None
+    intent: tuple[int, int, int, bytes] | None = None
     forgets: bool = False
     writer: str | None = None  # of an exact table, from now on
     folds: dict[Key, Fold | None] = field(default_factory=dict)

@@ -62,17 +62,21 @@ def make_room(totals: Totals, slot: int) -> bool:
 
 def gain(totals: Totals, slot: int, deltas: Mapping[str, int]) -> Gain:
     """Add deltas to a row, making room in its total where that is needed; never ``Gain.ROOM``."""
-    for delta in deltas.values():
-        if not -LARGE < delta < LARGE:
-            totals.ledger.expect(abs(delta))
+    _announce(totals, deltas)
     found = totals.gain(slot, deltas)
     if found is Gain.ROOM:
         found = totals.gain(slot, deltas) if make_room(totals, slot) else Gain.LATER
     return Gain.LATER if found is Gain.ROOM else found
 
 
+def _announce(totals: Totals, deltas: Mapping[str, int]) -> None:
+    for delta in deltas.values():
+        if not -LARGE < delta < LARGE:
+            totals.ledger.expect(abs(delta))
+
+
 def place(totals: Totals, slot: int, deltas: Mapping[str, int], change: Change) -> bool:
-    """Add deltas to a row together with what else a change says; False: they do not fit, and nothing was changed."""
+    """Add deltas to a row together with what else a change says; False: they do not fit, or the ledger is full."""
     with unmapped(totals, slot):
         for name, delta in deltas.items():
             column = totals.columns[name]
@@ -83,7 +87,12 @@ def place(totals: Totals, slot: int, deltas: Mapping[str, int], change: Change) 
         if slot // CHUNK * CHUNK in totals.in_flight:  # what is in flight must not look settled
             change.values.clear()
             return False
-        rewrite(totals, slot, change, must=False)
+        _announce(totals, deltas)
+        try:
+            rewrite(totals, slot, change)
+        except JournalError:  # the log would still say that they wait
+            change.values.clear()
+            return False
     totals.calls[1] += sum(deltas.values())
     return True
 
@@ -96,7 +105,7 @@ def unread(totals: Totals, start: int) -> list[int]:
     if not totals.forgets or not any(base != Base.KNOWN for base in totals.bases[start : start + CHUNK]):
         return []
     slots = (start + offset for offset in totals.gained(start).offsets)
-    return [slot for slot in slots if totals.bases[slot] not in (Base.KNOWN, Base.FOLDING)]
+    return [slot for slot in slots if totals.bases[slot] in (Base.UNREAD, Base.CHECK)]
 
 
 def set_base(totals: Totals, slot: int, base: Mapping[str, int]) -> bool:
@@ -115,7 +124,11 @@ def set_base(totals: Totals, slot: int, base: Mapping[str, int]) -> bool:
                     return False
                 values.append((slot, name, total, under))
         shifts = {name: totals.columns[name].total[slot] for _slot, name, _total, _settled in values}
-        after = Base.FOLDING if totals.keys[slot] in totals.folds else Base.KNOWN
+        after = Base.KNOWN
+        if totals.keys[slot] in totals.folds:
+            after = Base.FOLDING
+        elif any(base.get(name, 0) != column.total[slot] for name, column in totals.columns.items()) and not values:
+            after = Base.DOUBTFUL  # what is stored is not what we hold: we write, whether something is pending or not
         rewrite(totals, slot, Change(values=values, bases={slot: after}))
         for name, before in shifts.items():
             totals.columns[name].evicted -= totals.columns[name].total[slot] - before
@@ -203,7 +216,8 @@ def _evict_chunk(totals: Totals, start: int, wanted: int) -> int:
 
 
 def _is_clean(totals: Totals, slot: int) -> bool:
-    return all(column.total[slot] == column.settled[slot] for column in totals.columns.values())
+    is_settled = all(column.total[slot] == column.settled[slot] for column in totals.columns.values())
+    return is_settled and totals.bases[slot] != Base.DOUBTFUL
 
 
 def _free(totals: Totals, chosen: Mapping[int, Key]) -> None:
@@ -234,6 +248,7 @@ def forget(totals: Totals, change: Change) -> dict[str, int]:
         totals.columns[name].evicted += total
     for slot in held:
         totals.keys[slot] = None
+        totals.bases[slot] = Base.KNOWN
         totals.free.append(slot)
     totals.folds.clear()
     totals.forgets = False

@@ -7,7 +7,8 @@ Rules that live here:
   moves (it must not be sent again blindly) and the delta is parked, dropped or left pending, as ``on_unknown`` says.
   Refused row: the watermark moves and the delta is a dead letter, so that it cannot hold up another row.
   Refused table: nothing moves; the table waits.
-* On an exact table unknown is as good as not applied: the same totals, or later ones, are written again. What was
+* On an exact table what is unknown is written again: the same totals, or later ones. The row is marked, because its
+  total may come back to its watermark meanwhile, and the database still hold the other one. What was
   refused is taken out of the row's totals, or a later write would store it after all.
 * Every function is called under the buffer's lock, once for each chunk taken.
 """
@@ -21,7 +22,7 @@ from enum import Enum
 from aggregator.core import apart, rewriting
 from aggregator.core.held import Held
 from aggregator.core.ledger import Change
-from aggregator.core.taken import Key, Taken
+from aggregator.core.taken import Base, Key, Taken
 
 MOST_ERRORS = 10
 """Texts of errors that a flush keeps."""
@@ -43,6 +44,7 @@ class Tally:
     """What a flush did so far, in units and rows."""
 
     applied: int = 0
+    written: int = 0  # rows that were applied
     requeued: int = 0
     unknown: int = 0
     dropped: int = 0
@@ -53,7 +55,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Add what another part of the flush did."""
-        for name in ("applied", "requeued", "unknown", "dropped", "rows", "statements", "flush_errors"):
+        for name in ("applied", "written", "requeued", "unknown", "dropped", "rows", "statements", "flush_errors"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.errors = list(dict.fromkeys([*self.errors, *other.errors]))[:MOST_ERRORS]
 
@@ -79,6 +81,7 @@ def settle(held: Held, taken: Taken, failures: list[Failure], on_unknown: str, n
         return  # the table was forgotten meanwhile
     tally.rows += len(taken)
     if not failures:
+        tally.written += len(taken)
         tally.applied += held.settle_applied(taken)
         return
     failed = {failure.position: failure for failure in failures}
@@ -89,7 +92,7 @@ def settle(held: Held, taken: Taken, failures: list[Failure], on_unknown: str, n
             held.units[name].in_flight -= delta
         failure = failed.get(position)
         if failure is None:
-            rows.apply(deltas)
+            rows.apply(offset, deltas)
         elif not rows.settles(position, deltas, failure):
             rows.keep_pending.add(offset)
     rows.finish()
@@ -108,7 +111,11 @@ class _Rows:
         self._change = Change()
         self._withdrawn: list[tuple[int, Key, dict[str, int]]] = []
 
-    def apply(self, deltas: dict[str, int]) -> None:
+    def apply(self, offset: int, deltas: dict[str, int]) -> None:
+        slot = self._taken.start + offset
+        self._tally.written += 1
+        if self._held.totals.bases[slot] == Base.DOUBTFUL:
+            self._change.bases[slot] = int(Base.KNOWN)
         for name, delta in deltas.items():
             self._held.units[name].applied += delta
             self._tally.applied += delta
@@ -118,6 +125,8 @@ class _Rows:
         total = sum(deltas.values())
         if failure.fate is RowFate.NOT_APPLIED or (failure.fate is RowFate.UNKNOWN and self._on_unknown == "retry"):
             self._tally.requeued += total
+            if failure.fate is RowFate.UNKNOWN and self._held.is_exact:
+                self._change.bases[self._taken.start + self._taken.offsets[position]] = int(Base.DOUBTFUL)
             return False
         key = self._taken.keys[position]
         if failure.fate is RowFate.UNKNOWN and self._on_unknown == "park":
@@ -144,11 +153,14 @@ class _Rows:
 
     def finish(self) -> None:
         """Tell the ledger, then move the watermarks."""
-        ledger = self._held.ledger
-        if self._change.values:
+        ledger, totals = self._held.ledger, self._held.totals
+        is_told = bool(self._change.values or self._change.bases)
+        if is_told:
             ledger.tell_later(self._change)
-        self._held.totals.settle_rows(self._taken, self.keep_pending)
-        if self._change.values:
+        totals.settle_rows(self._taken, self.keep_pending)
+        for slot, base in self._change.bases.items():
+            totals.bases[slot] = base
+        if is_told:
             ledger.made()
         for slot, key, deltas in self._withdrawn:
             rewriting.withdraw(self._held.totals, slot, deltas, self._held.noted(Change(), rejected=key))

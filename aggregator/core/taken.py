@@ -7,6 +7,7 @@ through here, beside threads that want the interpreter.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -37,6 +38,12 @@ class Base(IntEnum):
     KNOWN = 1
     CHECK = 2  # the totals should be right, but what holds them may be old: the row is read and compared
     FOLDING = 3  # a retired writer's row was laid under it: only the fold writes it, until that is applied
+    DOUBTFUL = 4  # a write's outcome is unknown: it is written again, even where the total is back at its watermark
+
+
+def doubtful(bases: bytearray) -> list[int]:
+    """Return the offsets of rows in which the database may hold what a write of unknown outcome left there."""
+    return [at for at, base in enumerate(bases) if base == Base.DOUBTFUL] if Base.DOUBTFUL in bases else []
 
 
 class Fold(NamedTuple):
@@ -87,8 +94,18 @@ class Taken:
         return {name: gains[position] for name, gains in self.gains.items() if gains[position]}
 
 
-def gained(start: int, keys: list[Key], copies: dict[str, memoryview[int]], settled: Mapping[str, list[int]]) -> Taken:
-    """Return what each row of a chunk gained; the copies are cut down where a gain would leave 64 bits."""
+def gained(
+    start: int,
+    keys: list[Key],
+    copies: dict[str, memoryview[int]],
+    settled: Mapping[str, list[int]],
+    also: Sequence[int] = (),
+) -> Taken:
+    """
+    Return what each row of a chunk gained; the copies are cut down where a gain would leave 64 bits.
+
+    ``also``: offsets of rows that are among them whether they gained or not.
+    """
     gains: dict[str, list[int]] = {}
     for name, copy in copies.items():
         gain = list(map(sub, copy.tolist(), settled[name]))
@@ -96,6 +113,8 @@ def gained(start: int, keys: list[Key], copies: dict[str, memoryview[int]], sett
             _clamp(copy, settled[name], gain)
         gains[name] = gain[: len(keys)]
     chosen = list(map(any, zip(*gains.values(), strict=True)))
+    for offset in also:
+        chosen[offset] = True
     if all(chosen):
         return Taken(start, copies, range(len(keys)), keys, gains)
     dirty = {name: list(compress(gain, chosen)) for name, gain in gains.items()}
@@ -108,3 +127,13 @@ def _clamp(copy: memoryview[int], settled: list[int], gains: list[int]) -> None:
         if not INT64_MIN < gain < INT64_MAX:
             gains[at] = max(-INT64_MAX, min(gain, INT64_MAX))
             copy[at] = settled[at] + gains[at]
+
+
+def packed(offsets: Sequence[int]) -> bytes:
+    """Return offsets in a chunk as bytes; none at all stand for the first ones without a gap."""
+    return b"" if isinstance(offsets, range) else array("H", offsets).tobytes()
+
+
+def indexes_of(rows: bytes, first: int) -> dict[int, int]:
+    """Return offset -> index of packed rows, the first of which has the index ``first``."""
+    return {offset: index for index, offset in enumerate(array("H", rows) if rows else range(CHUNK), first)}

@@ -23,7 +23,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from aggregator.core.ledger import Change, Ledger
-from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Fold, Key, Taken, gained, rounded
+from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Fold, Key, Taken, doubtful, gained, packed, rounded
+from aggregator.exceptions import JournalError
+
+WRITABLE = (Base.KNOWN, Base.DOUBTFUL)
+"""Rows of exact tables that an ordinary flush writes."""
 
 
 class Gain(Enum):
@@ -170,7 +174,8 @@ class Totals:
     def is_dirty(self, start: int) -> bool:
         """Return whether a row of a chunk has something pending or in flight."""
         chunk = slice(start, start + CHUNK)
-        return any(c.total[chunk].tobytes() != c.settled[chunk].tobytes() for c in self.columns.values())
+        differs = any(c.total[chunk].tobytes() != c.settled[chunk].tobytes() for c in self.columns.values())
+        return differs or Base.DOUBTFUL in self.bases[chunk]
 
     def dirty_rows(self, enough: int) -> int:
         """Count rows with something pending, stopping at ``enough``."""
@@ -186,22 +191,32 @@ class Totals:
         end = start + CHUNK
         copies = {name: memoryview(bytearray(c.total[start:end])).cast("q") for name, c in self.columns.items()}
         settled = {name: column.settled[start:end].tolist() for name, column in self.columns.items()}
-        return gained(start, self.keys[start:end], copies, settled)
+        return gained(start, self.keys[start:end], copies, settled, doubtful(self.bases[start:end]))
 
     # --- taking and settling ----------------------------------------------------------------------------------
 
-    def take(self, start: int, most: int | None = None) -> Taken | None:
-        """Put what a chunk has pending (of ``most`` rows) in flight and return it; None: nothing, or in flight."""
+    def take(self, start: int, most: int | None = None, mark: tuple[int, int] | None = None) -> Taken | None:
+        """
+        Put what a chunk has pending (of ``most`` rows) in flight and return it; None: nothing, or in flight.
+
+        ``mark``: what it is written under in the database, and the index of its first row there; where the ledger
+        cannot keep that, ``JournalError`` is raised with nothing in flight.
+        """
         if start in self.in_flight or not self.is_dirty(start):
             return None
         taken = self.gained(start)
         if most is not None and most < len(taken):
             taken = taken.only(range(most))
-        if self.is_exact and self.bases[start : start + CHUNK].strip(bytes([Base.KNOWN])):
-            known = [at for at, offset in enumerate(taken.offsets) if self.bases[start + offset] == Base.KNOWN]
+        if self.is_exact and self.bases[start : start + CHUNK].strip(bytes(WRITABLE)):
+            known = [at for at, offset in enumerate(taken.offsets) if self.bases[start + offset] in WRITABLE]
             taken = taken.only(known)
         if not len(taken):
             return None
+        if mark is not None:
+            # With its rows: when some of them are settled and the process dies, the others' indexes must be known. And
+            # not later: an older intent of this chunk would be taken for this one's.
+            self.ledger.tell(Change(intent=(start, *mark, packed(taken.offsets))))
+            self.ledger.made()
         self._intend(taken)
         self.in_flight[start] = taken
         return taken
@@ -218,7 +233,13 @@ class Totals:
                     sent[taken.start + offset] = copy[offset]
             else:
                 sent[taken.start : end] = copy
-        self.ledger.intend(taken.start, end)
+        try:
+            self.ledger.intend(taken.start, end)
+        except JournalError:  # nothing is sent: the next process must not take it for what was
+            for column in self.columns.values():
+                if column.sent is not None:
+                    column.sent[taken.start : end] = column.settled[taken.start : end]
+            raise
 
     def settle_all(self, taken: Taken) -> None:
         """Move the watermark of all that was taken: every row of it was told a fate that settles."""
@@ -231,14 +252,18 @@ class Totals:
         del self.in_flight[taken.start]
 
     def settle_rows(self, taken: Taken, keep_pending: set[int]) -> None:
-        """Move the watermark of the taken rows, but for those at the offsets that stay pending."""
+        """
+        Move the watermark of the taken rows, but for those at the offsets that stay pending.
+
+        Of these, what was sent is surely not stored (native), or will be written over (exact): there it stays noted.
+        """
         for name, copy in taken.copies.items():
             column = self.columns[name]
             for offset in taken.offsets:
                 slot = taken.start + offset
                 if offset not in keep_pending:
                     column.settled[slot] = copy[offset]
-                elif column.sent is not None:
+                elif column.sent is not None and not self.is_exact:
                     column.sent[slot] = column.settled[slot]
         del self.in_flight[taken.start]
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.core import rewriting
 from aggregator.core.taken import CHUNK, Key
+from aggregator.flusher.asking import Asking
 from coodie.plans import exact
 from coodie.run import run
 
@@ -40,6 +41,7 @@ class Bases:
     def __init__(self, buffer: Buffer, driver: Any, options: Options, is_late: Callable[[], bool]) -> None:
         self._buffer = buffer
         self._driver = driver
+        self._asking: Any = Asking(driver)
         self._options = options
         self._is_late = is_late
 
@@ -76,7 +78,7 @@ class Bases:
     def _own(self, held: Held, key: Key) -> Found:
         values = key if len(held.table.primary_key) > 1 else (key,)
         plan = exact.own_row(held.table, values, held.writer or "", consistency=self._options.consistency)
-        found: Found = run(plan, self._driver)
+        found: Found = run(plan, self._asking)
         return found
 
     def _laid(self, held: Held, slot: int, key: Key, found: Found) -> bool:

@@ -100,7 +100,9 @@ class Engine:
         try:
             self.after()
         except JournalError as error:
-            total.note(f"JournalError: {error}")
+            self.last_error = f"JournalError: {error}"
+            total.note(self.last_error)
+            self.raised = [*self.raised, error][:MOST_ERRORS]
         return self._result(total, began)
 
     def _one_pass(self, total: Tally, asked: bool, began: float, timeout: float) -> bool:
@@ -108,7 +110,7 @@ class Engine:
         with self.buffer.opened():
             self.buffer.new_rows = 0
             tables = list(self.buffer.tables.values())
-        applied = total.applied
+        written = total.written
         ready: dict[str, list[Held]] = {}
         for held in tables:
             if self._may_try(held, asked):
@@ -118,7 +120,7 @@ class Engine:
             now = self._clock()
             share = max(began + timeout - now, 0.0) / (len(ready) - done)
             self._flush_connection(connection, some, total, now, share)
-        return total.applied != applied and any(held.late for held in tables)
+        return total.written != written and any(held.late for held in tables)
 
     def _may_try(self, held: Held, asked: bool) -> bool:
         if asked:
@@ -176,7 +178,7 @@ class Engine:
             else:
                 self.tables.setdefault(id(held), Waiting()).fail(now, self._chance(), reason)
             held.error = reason
-        if share.tally.applied or not share.away:
+        if share.tally.written or not share.away:
             self.connections.pop(connection, None)
         else:
             reason = share.tally.errors[-1]

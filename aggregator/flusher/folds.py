@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from aggregator.core import folds
 from aggregator.core.settlement import Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Base, Taken
+from aggregator.flusher.asking import asking
 from coodie.exceptions import CoodieError, RowRejected
 from coodie.plans import exact
 
@@ -143,7 +144,7 @@ class Folds:
 
     def _answer(self, statement: Statement) -> CoodieError | None:
         try:
-            self._driver.submit(statement)
+            asking(self._driver)(statement)
         except CoodieError as error:
             return error
         return None

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from aggregator.flusher.asking import asking
 from coodie.exceptions import ConfigurationError
 from coodie.statement import Raw, Statement
 
@@ -45,7 +46,7 @@ class ServerClock:
         offset = self._now_us() / 1e6 - self._clock()
         if self._checked is driver and offset - self._offset < MOST_AHEAD_S / 2:
             return
-        rows = driver.submit(Statement(Raw(_ASK), render=_text)).items
+        rows = asking(driver)(Statement(Raw(_ASK), render=_text)).items
         if not rows:  # test doubles of users answer nothing
             return
         there = _seconds(next(iter(rows[0].values())))

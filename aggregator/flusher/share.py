@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
 from aggregator.exceptions import JournalError
+from aggregator.flusher.asking import Asking
 from aggregator.flusher.bases import Bases
 from aggregator.flusher.folds import Folds
 from aggregator.flusher.server_clock import ServerClock
@@ -51,6 +53,7 @@ class Context:
     delivery: Callable[[Held], Any]
     clock: Callable[[], float]
     now_us: Callable[[], int]
+    has_old_marks: bool = True  # the embedded store may hold notes for the processes before this one
 
 
 class Share:
@@ -122,28 +125,27 @@ class Share:
         """Refuse to write totals where the database has counters, or the other way round; asked once for a table."""
         known = getattr(self._driver, "_known_tables", None)
         if isinstance(known, dict):
-            run(kinds.checked(held.table, known, _nothing()), self._driver)
+            asking: Any = Asking(self._driver)
+            run(kinds.checked(held.table, known, _nothing()), asking)
 
     def _resume(self, held: Held) -> None:
         """Settle what was in flight when a process died: the mark tells what was applied."""
         marks = getattr(self._driver, "marks", False)
-        found = self._driver.marked(held.ledger.mark_writer) if marks else None
         while held.resumed:
-            taken, mark, first = held.resumed[-1]
-            applied: set[int] = set()
-            if found is not None and found[0] == mark:
-                applied = {index for start, count in found[1] for index in range(start, start + count)}
+            taken, mark, indexes = held.resumed[-1]
+            # By its own number: later flushes of this writer, of other tables, may have been noted since.
+            found = self._driver.marked(held.ledger.mark_writer, mark) if marks else None
+            runs = found[1] if found is not None else ()
+            applied = {index for start, count in runs for index in range(start, start + count)}
             fate = RowFate.NOT_APPLIED if marks else RowFate.UNKNOWN
-            failures = [
-                Failure(position, fate, DIED) for position in range(len(taken)) if first + position not in applied
-            ]
+            failures = [Failure(position, fate, DIED) for position, index in enumerate(indexes) if index not in applied]
             with self._context.buffer.lock:
                 settle(held, taken, failures, self._context.options.on_unknown, datetime.now(UTC), self.tally)
                 held.resumed.pop()
 
     def _probe(self, held: Held) -> bool:
         """Send one row and return whether the table answers again."""
-        if not held.totals.in_flight and not any(held.totals.dirty_chunks()):
+        if not held.totals.in_flight and not any(True for _ in held.totals.dirty_chunks()):
             return True
         before = held.unknown_in_a_row
         self._write([held], most=1)
@@ -153,12 +155,8 @@ class Share:
 
     def _write(self, tables: list[Held], most: int | None = None) -> None:
         context, limit = self._context, self._context.options.flush_concurrency
-        arguments: dict[str, Any] = {}
-        mark = None
-        if getattr(self._driver, "marks", False) and any(held.ledger.keeps and not held.is_exact for held in tables):
-            ledger = next(held.ledger for held in tables if held.ledger.keeps and not held.is_exact)
-            mark = ledger.stamp(context.now_us())
-            arguments["mark"] = (ledger.mark_writer, mark)
+        mark = self._mark(tables)
+        arguments: dict[str, Any] = {} if mark is None else {"mark": mark}
         stream = Stream(
             context.buffer,
             tables,
@@ -169,7 +167,7 @@ class Share:
             max(limit, getattr(self._driver, "rows_at_once", 1)),
             self._is_late,
             context.now_us,
-            mark,
+            None if mark is None else mark[1],
             most,
         )
         try:
@@ -184,11 +182,24 @@ class Share:
             stream.close()
         self._take_over(stream)
 
+    def _mark(self, tables: list[Held]) -> tuple[str, int] | None:
+        """Return under which name and number the embedded store notes what it applies; None: nobody would ask."""
+        ledgers = [held.ledger for held in tables if held.ledger.keeps and not held.is_exact]
+        if not ledgers or not getattr(self._driver, "marks", False):
+            return None
+        context = self._context
+        mark = ledgers[0].mark_writer, ledgers[0].stamp(context.now_us())
+        if context.has_old_marks and not any(held.resumed for held in context.buffer.tables.values()):
+            with suppress(CoodieError):  # they do no harm: the next flush removes them
+                self._driver.forget_marks(*mark)
+                context.has_old_marks = False
+        return mark
+
     def _take_over(self, stream: Stream) -> None:
         self.tally.add(stream.tally)
         self.suspended.update(stream.suspended)
         self.raised += stream.raised
-        self.away = self.away or (stream.away and not stream.tally.applied)
+        self.away = self.away or (stream.away and not stream.tally.written)
 
 
 def _nothing() -> Plan:

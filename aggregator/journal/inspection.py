@@ -22,7 +22,7 @@ from aggregator.journal.directory import Directory
 from aggregator.journal.identity import Identity
 from aggregator.journal.ledger import APPLIED, CLEAN, STAMP
 from aggregator.journal.reading import Reading, read_slot
-from aggregator.journal.recovery import Recovered, read
+from aggregator.journal.replay import Recovered, read
 
 
 class Apart(msgspec.Struct, frozen=True):

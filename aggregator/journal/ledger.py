@@ -14,15 +14,18 @@ Rules that live here:
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from aggregator.core.ledger import Arrays, Change
-from aggregator.core.taken import CHUNK
+from aggregator.core.taken import CHUNK, rounded
 from aggregator.exceptions import JournalError
 from aggregator.journal.records import TableRecord, encode, payloads_of
 
@@ -74,8 +77,8 @@ class Journal:
 
     # --- the log ----------------------------------------------------------------------------------------------
 
-    def append(self, payloads: list[bytes], *, must: bool) -> None:
-        """Write the records of one change: all or none; what must not fail waits where it cannot be written."""
+    def append(self, payloads: list[bytes], waiting: Callable[[], list[bytes]] | None = None) -> None:
+        """Write the records of one change: all or none; where that fails, have those of ``waiting`` wait, or raise."""
         try:
             self._write_waiting()
             if len(payloads) == 1:
@@ -84,9 +87,9 @@ class Journal:
                 self._rewrite(payloads)
         except JournalError as error:
             self._fail(error)
-            if must:
+            if waiting is None:
                 raise
-            self._waiting.extend(payloads)
+            self._waiting.extend(waiting())
 
     def _fail(self, error: JournalError) -> None:
         if self.error is None:
@@ -95,8 +98,12 @@ class Journal:
 
     def _write_waiting(self) -> None:
         while self._waiting:
-            self._last = self.files.append(self._waiting[0])
-            self._waiting.popleft()
+            payload = self._waiting.popleft()  # a signal handler may write the others meanwhile
+            try:
+                self._last = self.files.append(payload)
+            except BaseException:
+                self._waiting.appendleft(payload)
+                raise
         self.error = None
 
     def made(self) -> None:
@@ -170,24 +177,21 @@ class JournalLedger:
         self.journal = journal
         self.mark_writer = journal.mark_writer
         self.record = record
-        self.slots = slots
+        self.slots = rounded(slots)  # whole chunks are cleared
         self.held: Held | None = None  # once there is one: what the log is written anew from
-        self.intents: dict[int, tuple[int, int]] = {}  # start of chunk -> mark, first index
+        self.intents: dict[int, tuple[int, int, bytes]] = {}  # start of chunk -> mark, first index, rows
         self._reserved: set[int] = set()
         self._arrays: dict[str, memoryview[int]] = {}
 
     def column(self, name: str) -> Arrays:
+        if name not in self.record.arrays:
+            record = replace(self.record, arrays=[*self.record.arrays, name])
+            self.journal.append([encode(record)])  # first: a column the log does not name would be lost
+            self.record = record
         record = self.record
-        if name not in record.arrays:
-            record.arrays.append(name)
-            self.tell_record()
         prefix = f"t{record.number}.c{record.arrays.index(name)}"
         total, settled = self._array(f"{prefix}.total"), self._array(f"{prefix}.settled")
-        return Arrays(total, settled, None if record.counters == "exact" else self._array(f"{prefix}.sent"))
-
-    def tell_record(self) -> None:
-        """Tell the log what the table is now; raises ``JournalError``."""
-        self.journal.append([encode(self.record)], must=True)
+        return Arrays(total, settled, self._array(f"{prefix}.sent"))
 
     def _array(self, name: str) -> memoryview[int]:
         view = self.journal.files.array(name, self.slots)
@@ -215,11 +219,15 @@ class JournalLedger:
 
     def tell(self, change: Change) -> None:
         self._note(change)
-        self.journal.append(payloads_of(self.record.number, change), must=True)
+        self.journal.append(payloads_of(self.record.number, change))
 
     def tell_later(self, change: Change) -> None:
         self._note(change)
-        self.journal.append(payloads_of(self.record.number, change), must=False)
+        number = self.record.number
+        # What waits goes without values: by then they are stored, and storing them once more would undo newer ones.
+        self.journal.append(
+            payloads_of(number, change), lambda: payloads_of(number, dataclasses.replace(change, values=[]))
+        )
 
     def _note(self, change: Change) -> None:
         if change.intent is not None:

@@ -73,7 +73,7 @@ class ChangeRecord(msgspec.Struct, array_like=True, tag="change", omit_defaults=
     late: list[tuple[Plain, dict[str, Plain] | None]] = []
     unknown: list[tuple[Plain, Kept | None]] = []
     rejected: list[tuple[Plain, Kept | None]] = []
-    intent: tuple[int, int, int] | None = None
+    intent: tuple[int, int, int, bytes] | None = None
     forgets: bool | None = None
     writer: str | None = None
     folds: list[tuple[Plain, Fold | None]] = []

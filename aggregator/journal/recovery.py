@@ -16,96 +16,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from aggregator.core import apart
 from aggregator.core.held import Held
 from aggregator.core.ledger import Change
-from aggregator.core.parked import Entry
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
-from aggregator.core.taken import CHUNK, Base, Fold, Key, Taken, gained, rounded
-from aggregator.journal.format import Corrupt
-from aggregator.journal.ledger import APPLIED, CLEAN, EXPECTED, PLAUSIBLE, SYNCED, Journal, clear
-from aggregator.journal.records import ChangeRecord, TableRecord, decode, entry_of, units_of, value_of
+from aggregator.core.taken import CHUNK, Base, Taken, gained, indexes_of, rounded
+from aggregator.journal.ledger import APPLIED, EXPECTED, PLAUSIBLE, SYNCED, Journal, clear
+from aggregator.journal.records import TableRecord
+from aggregator.journal.replay import Recovered, read
 
 if TYPE_CHECKING:
-    from aggregator.journal.files import JournalFiles
-    from aggregator.journal.reading import Reading
+    pass
 
 log = logging.getLogger("aggregator")
 
 RESTARTED = "the machine was restarted while the journal held this unsynced (durability='process')"
-
-
-@dataclass
-class Recovered:
-    """What the log says of one table."""
-
-    record: TableRecord
-    keys: dict[int, Key] = field(default_factory=dict)
-    bases: dict[int, int] = field(default_factory=dict)
-    late: dict[Key, dict[str, int]] = field(default_factory=dict)
-    unknown: dict[Key, Entry] = field(default_factory=dict)
-    rejected: dict[Key, Entry] = field(default_factory=dict)
-    intents: dict[int, tuple[int, int]] = field(default_factory=dict)
-    values: list[tuple[int, str, int | None, int]] = field(default_factory=list)  # not yet stored
-    forgets: bool = False
-    writer: str | None = None
-    folds: dict[Key, Fold] = field(default_factory=dict)
-    retired: list[str] = field(default_factory=list)
-
-    def replay(self, change: ChangeRecord, *, is_stored: bool) -> None:
-        """Take what a record says over what the records before it said."""
-        if change.writer is not None:
-            self.writer, self.forgets = change.writer, False
-            self.folds.clear()
-        if change.retired is not None:
-            self.retired = change.retired
-        self.forgets = self.forgets or bool(change.forgets)
-        for slot, key in change.keys:
-            if key is None:
-                self.keys.pop(slot, None)
-            else:
-                self.keys[slot] = value_of(key)
-        self.bases.update(change.bases)
-        self._replay_beside(change)
-        if change.intent is not None:
-            self.intents[change.intent[0]] = change.intent[1:]
-        if not is_stored:
-            self.values += change.values
-
-    def _replay_beside(self, change: ChangeRecord) -> None:
-        for content, row in change.late:
-            _put(self.late, value_of(content), None if row is None else units_of(row))
-        for entries, told in ((self.unknown, change.unknown), (self.rejected, change.rejected)):
-            for content, found in told:
-                _put(entries, value_of(content), None if found is None else entry_of(found, 1))
-        for content, fold in change.folds:
-            _put(self.folds, value_of(content), fold)
-
-
-def _put(where: dict[Any, Any], key: Key, found: Any) -> None:
-    if found is None:
-        where.pop(key, None)
-    else:
-        where[key] = found
-
-
-def read(files: JournalFiles | Reading, applied: int) -> tuple[list[Recovered], int]:
-    """Return what a log tells of its tables, by number, and its last seq; ``Corrupt`` where that makes no sense."""
-    tables: dict[int, Recovered] = {}
-    seq = files.first_seq - 1
-    try:
-        for seq, payload in enumerate(files.records(), files.first_seq):
-            record = decode(payload)
-            if isinstance(record, TableRecord):
-                tables.setdefault(record.number, Recovered(record)).record = record
-            else:
-                tables[record.table].replay(record, is_stored=seq <= applied)
-        return [tables[number] for number in sorted(tables)], seq  # one that could not be told left its number out
-    except (KeyError, TypeError, ValueError) as error:
-        raise Corrupt("the log", f"its record {seq} makes no sense ({type(error).__name__}: {error})") from error
 
 
 class Recovery:
@@ -119,8 +47,9 @@ class Recovery:
         self._now = now
         state = journal.state
         self._tables, self._last = read(journal.files, state[APPLIED])
-        self._is_old = journal.files.is_other_boot and not state[SYNCED] and not state[CLEAN]
-        self._most = min(2**63 - 1, PLAUSIBLE + state[EXPECTED])
+        # Also where it says that it was closed clean: so may one that was rolled back, or lost the power since.
+        self._is_old = journal.files.is_other_boot and not state[SYNCED]
+        self._most = PLAUSIBLE + state[EXPECTED]
 
     def tables(self, table_of: Callable[[TableRecord], Any]) -> list[Held]:
         """Return every table as it is held from now on; ``table_of`` makes the mapper's Table of a record."""
@@ -158,7 +87,10 @@ class Recovery:
     def _restore_rows(self, held: Held, recovered: Recovered, count: int) -> None:
         totals = held.totals
         totals.keys = [recovered.keys.get(slot) for slot in range(count)]
-        totals.bases = bytearray(recovered.bases.get(slot, Base.KNOWN) for slot in range(count))
+        found = recovered.bases
+        totals.bases = bytearray(
+            found.get(slot, Base.KNOWN) if slot in recovered.keys else Base.KNOWN for slot in range(count)
+        )
         totals.free = [slot for slot in range(count) if slot not in recovered.keys]
         totals.slots.update((key, slot) for slot, key in recovered.keys.items())
         totals.folds.update(recovered.folds)
@@ -210,6 +142,8 @@ class Recovery:
 
     def _resume(self, held: Held, recovered: Recovered) -> None:
         """Take up what was in flight, to be settled by its mark; without one its outcome is unknown."""
+        if self._is_old:
+            self._give_up_late(held)
         for start in range(0, len(held.totals.keys), CHUNK):
             taken = _sent(held, start)
             if taken is not None:
@@ -217,12 +151,15 @@ class Recovery:
             if self._is_old:
                 self._give_up(held, start)
 
-    def _take_up(self, held: Held, taken: Taken, intent: tuple[int, int] | None) -> None:
+    def _take_up(self, held: Held, taken: Taken, intent: tuple[int, int, bytes] | None) -> None:
         held.totals.in_flight[taken.start] = taken
         for name, units in taken.sums().items():
             held.units[name].in_flight += units
         if intent is not None and not self._is_old:
-            held.resumed.append((taken, *intent))
+            mark, first, rows = intent
+            indexes = indexes_of(rows, first)
+            # A row that was not among them was not sent: the process died while it took them.
+            held.resumed.append((taken, mark, [indexes.get(offset, -1) for offset in taken.offsets]))
             return
         failures = [Failure(position, RowFate.UNKNOWN, DIED) for position in range(len(taken))]
         settle(held, taken, failures, self._on_unknown, self._now, self.tally)
@@ -236,20 +173,49 @@ class Recovery:
             failures = [Failure(position, RowFate.UNKNOWN, RESTARTED) for position in range(len(taken))]
             settle(held, taken, failures, "park", self._now, self.tally)
 
+    def _give_up_late(self, held: Held) -> None:
+        """Set apart what waited for room in a journal that may be old."""
+        for key, row in list(held.late.items()):
+            del held.late[key]
+            apart.park(held, key, row, self._now, RESTARTED)
+            for name, delta in row.items():
+                held.units[name].beside += delta
+            held.ledger.tell_later(held.noted(Change(), late=key, unknown=key))
+            held.ledger.made()
+
     def _doubt(self, held: Held) -> None:
         """Have the rows of a journal that may be old compared with what is stored, before they are written."""
         totals = held.totals
+        self._mark_sent(held)
         if self._is_old:
             known = [slot for slot, key in enumerate(totals.keys) if key is not None and totals.bases[slot]]
-            totals.forgets = totals.forgets or bool(known)
+            totals.forgets = True  # also rows it does not name may be stored
             held.ledger.tell_later(Change(bases=dict.fromkeys(known, Base.CHECK), forgets=totals.forgets))
             held.ledger.made()
             for slot in known:
                 totals.bases[slot] = Base.CHECK
+            held.place_late(len(held.late))  # what waited for room may be stored as well
+        doubtful = (Base.CHECK, Base.UNREAD) if self._is_old else (Base.CHECK,)
         for slot, base in enumerate(totals.bases):
-            pending = totals.pending_of(slot) if base == Base.CHECK else {}
+            pending = totals.pending_of(slot) if base in doubtful else {}
             if pending:
                 totals.doubts[slot] = pending
+
+    def _mark_sent(self, held: Held) -> None:
+        """Have every row written again that was being written: its total may come back to its watermark before that."""
+        totals = held.totals
+        sent = [
+            taken.start + offset
+            for start in range(0, len(totals.keys), CHUNK)
+            if (taken := _sent(held, start)) is not None
+            for offset in taken.offsets
+            if totals.bases[taken.start + offset] == Base.KNOWN
+        ]
+        if sent:
+            held.ledger.tell_later(Change(bases=dict.fromkeys(sent, int(Base.DOUBTFUL))))
+            for slot in sent:
+                totals.bases[slot] = Base.DOUBTFUL
+            held.ledger.made()
 
 
 def _sent(held: Held, start: int) -> Taken | None:

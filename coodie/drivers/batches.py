@@ -104,11 +104,13 @@ class Rows:
         if not {self._width}.issuperset(map(len, rows)):
             yield from self.singly(index, rows)
             return
+        values = tuple(chain.from_iterable(rows))
+        if len(rows) > 1 and self._size(values, len(rows)) <= BYTES_MAX:
+            yield index, self._batch(len(rows)), values, self
+            return
         start, size = 0, 0
         for at, row in enumerate(rows):
-            more = self._fixed
-            for position in self._texts:
-                more += _bytes_of(row[position])
+            more = self._size(row, 1)
             if size + more > BYTES_MAX and at > start:
                 yield self._parcel(index + start, rows[start:at])
                 start, size = at, 0
@@ -126,6 +128,11 @@ class Rows:
     def count(self, values: Values) -> int:
         """Return the number of rows of a batch's values."""
         return len(values) // self._width
+
+    def _size(self, values: Values, count: int) -> int:
+        """Return about how many bytes rows take in the server's reckoning; rather too many."""
+        width = self._width
+        return count * self._fixed + sum(_bytes_of(values[position::width]) for position in self._texts)
 
     def _parcel(self, index: int, rows: Sequence[Values]) -> Parcel:
         if len(rows) == 1:
@@ -147,8 +154,10 @@ _SHORT = frozenset(
 """Types whose values are counted by ``_VALUE_BYTES`` alone."""
 
 
-def _bytes_of(value: Any) -> int:
-    """Return about how many bytes a value takes; rather too many."""
-    if isinstance(value, str):
-        return len(value) if value.isascii() else 4 * len(value)
-    return len(value) if isinstance(value, bytes) else 4 * len(str(value))
+def _bytes_of(values: Values) -> int:
+    """Return about how many bytes texts, or what stands in their place, take; rather too many."""
+    try:
+        text = "".join(values)  # in C, as a flush needs it
+    except TypeError:
+        return sum(len(value) if isinstance(value, bytes) else 4 * len(str(value)) for value in values)
+    return len(text) if text.isascii() else 4 * len(text)

@@ -7,11 +7,12 @@ Rules that live here:
   threads that do not exist there. What is kept is kept for the life of the process.
 * What belongs to us is told right after the fork, when the child has one thread; it opens anew at its first use.
 * Locks of ours may be held by threads that did not come along: they are made anew. A fork waits for a connection that
-  another thread is opening: that imports modules, and a child whose import another thread had begun would wait for ever.
+  another thread is opening: that imports modules, and a child would wait for ever for an import another thread began.
 """
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - its own hooks must be there before a fork begins to wait in ours
 import ctypes
 import os
 import threading

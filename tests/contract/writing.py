@@ -57,6 +57,13 @@ class WritingSink:
                 put(model, key, self.writer, **totals)
         return _answer(model)
 
+    def halt(self, model: type[Any]) -> Awaitable[None] | None:
+        """Halt nothing: this sink writes when it is told to."""
+        return _answer(model)
+
+    def resume(self, model: type[Any]) -> None:
+        """Resume nothing."""
+
     def forget(self, model: type[Any]) -> None:
         """Remember what was forgotten."""
         self.forgotten.append(model)

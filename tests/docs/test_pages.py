@@ -16,25 +16,33 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[[^]]*\]\(([^)#]+)\)")
 
 
+PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+def run(program: str, folder: Path) -> list[str]:
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=folder)
+    return done.stdout.splitlines()
+
+
 def test_the_readme_program_runs_and_prints_what_it_says(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        cwd=tmp_path,
-    )
-    flushed, views = done.stdout.splitlines()
+    flushed, views = run(PROGRAMS[0], tmp_path)
     assert flushed.startswith("FlushResult(applied=10000,")
     assert "rows=1, statements=1" in flushed
     assert views == "10000"
 
 
+def test_the_readme_program_with_a_journal_counts_on_where_it_stopped(tmp_path: Path) -> None:
+    before = PROGRAMS[0].partition("class PageHits")[0] + 'init_coodie(driver_type="sqlite", database="votes.db")\n'
+    declared, started = PROGRAMS[1].split("with Aggregator")
+    program = f'{before}{declared}Votes.sync_table()\nwith Aggregator{started}print(Votes.get(post="hello").up)'
+    program = program.replace("/var/lib/my_app/journal", str(tmp_path / "journal"))
+    assert [run(program, tmp_path) for _ in range(2)] == [["1"], ["2"]]
+
+
 def test_every_option_is_documented_with_its_default() -> None:
     page = (ROOT / "docs/options.md").read_text()
-    later = {"journal", "durability", "journal_sync_interval", "status", "on_flush", "on_error"}
+    later = {"status", "on_flush", "on_error"}
     for option in fields(Options):
         if option.name in later:
             assert f"`{option.name}`" in page

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import aggregator
 from tests.support import field
 from tests.support.cassandra import Cluster
 from tests.support.field import Field
@@ -14,6 +15,15 @@ from tests.support.session import connected
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_started() -> Iterator[None]:
+    """End what a test that failed left started, or every test after it would fail too."""
+    yield
+    started = aggregator.current()
+    if started is not None:
+        started.shutdown(timeout=1)
 
 
 @pytest.fixture

@@ -49,28 +49,6 @@ def stored(session: Session, keyspace: str, url: str) -> int:
     return row.views if row else 0
 
 
-def test_a_lost_reply_is_stored_once_and_reported_as_unknown(
-    through_proxy: Any, proxy: Proxy, cassandra_session: Session, keyspace: str
-) -> None:
-    with Aggregator(flush_interval=None) as running:
-        for _ in range(1000):
-            PageHits(url="/lost").increment(views=1)
-        before = proxy.count(UPDATE)
-        fault = proxy.drop_reply(UPDATE)
-        result = running.flush()
-        assert fault.wait()
-        assert (result.unknown, result.applied, result.remaining) == (1000, 0, 0)
-        (item,) = running.unknown()
-        assert (item.key, item.deltas) == ({"url": "/lost"}, {"views": 1000})
-        assert running.flush().statements == 0
-        stats = running.stats()
-        assert stats.accepted == stats.applied + stats.pending + stats.in_flight + stats.unknown + stats.dropped
-        assert stats.applied <= stored(cassandra_session, keyspace, "/lost") <= stats.applied + stats.unknown
-        running.resolve(item, apply=False)
-    assert proxy.count(UPDATE) == before + 1
-    assert stored(cassandra_session, keyspace, "/lost") == 1000
-
-
 def test_a_direct_increment_whose_reply_is_lost_is_stored_once_and_raises(
     through_proxy: Any, proxy: Proxy, cassandra_session: Session, keyspace: str
 ) -> None:

@@ -122,3 +122,18 @@ def test_an_old_write_that_arrives_again_changes_nothing(
         quiesce(running)
         proxy.replay(frames[0])
         judge(running, kind, 300, stored(cassandra_session, keyspace, hits))
+
+
+@pytest.mark.parametrize("kind", ["exact"], indirect=True)
+def test_a_row_back_at_its_former_total_is_written_again_after_a_write_of_unknown_fate(
+    hits: Any, kind: str, proxy: Proxy, cassandra_session: Session, keyspace: str
+) -> None:
+    with Aggregator(flush_interval=None) as running:
+        hits(url="/hit").increment(views=5)
+        late = proxy.hold_reply(field.WRITES[kind])
+        running.flush()
+        assert late.wait()
+        hits(url="/hit").decrement(views=5)
+        late.release()
+        quiesce(running)
+        judge(running, kind, 0, stored(cassandra_session, keyspace, hits))

@@ -8,6 +8,7 @@ the aggregator alone when the database returns.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -156,3 +157,37 @@ def test_a_slow_database_gets_fewer_larger_flushes(
         quiesce(running)
         assert running.stats().statements == 2 + 20
         assert field.stored(cassandra_session, f"{keyspace}.{hits.Settings.name}", "").total() == 2 + 500 * 20
+
+
+@pytest.mark.parametrize("driver", field.DRIVERS)
+def test_after_many_unknown_writes_one_row_is_tried_before_the_rest(
+    proxy: Proxy, keyspace: str, cassandra_session: Session, driver: str
+) -> None:
+    write = field.WRITES["native"]
+    with (
+        field.one(driver, "native", proxy, keyspace) as hits,
+        Aggregator(flush_interval=None, flush_concurrency=16) as running,
+    ):
+        hits(url="/warm-up").increment(views=1)
+        assert running.flush().remaining == 0
+        for number in range(16):
+            hits(url=f"/{number}").increment(views=1)
+        lost = [proxy.hold_reply(write) for _ in range(16)]
+        running.flush()
+        assert len(running.unknown()) == 16
+        for fault in lost:
+            fault.release()
+        for number in range(40):
+            hits(url=f"/{number}").increment(views=20)
+        first, before = proxy.hold_reply(write), proxy.count(write)
+        flush = threading.Thread(target=running.flush)
+        flush.start()
+        assert first.wait()
+        assert proxy.count(write) == before + 1
+        first.release()
+        flush.join()
+        quiesce(running)
+        assert proxy.count(write) == before + 40
+        assert field.stored(cassandra_session, f"{keyspace}.{hits.Settings.name}", "").total() == 1 + 16 + 800
+        for item in running.unknown():
+            running.resolve(item, apply=False)

@@ -60,12 +60,12 @@ def running(
 
 
 @contextmanager
-def serving(arguments: Sequence[str], cwd: Path, **extra: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run a server that takes a port as its last argument; give it and its address once it answers."""
+def serving(arguments: Sequence[str], cwd: Path, *, prefix: str = "", **extra: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run a server that takes ``prefix`` and a port as its last argument; give it and its address once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # A file, not a pipe: a server that logs each request would stand still once nobody reads the pipe.
-    with TemporaryFile() as log, running([*arguments, str(port)], cwd, stderr=log, **extra) as process:
+    with TemporaryFile() as log, running([*arguments, f"{prefix}{port}"], cwd, stderr=log, **extra) as process:
         while not _listens(port):
             if process.poll() is not None:
                 log.seek(0)

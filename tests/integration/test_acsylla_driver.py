@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -288,20 +288,29 @@ def test_an_unknown_option_is_refused(cassandra: Server) -> None:
         AcsyllaDriver.connect_sync(cassandra.hosts, port=cassandra.port, no_such_option=1)
 
 
-def test_a_forked_child_is_told_to_connect_itself(driver: AcsyllaDriver) -> None:
-    def child(answers: Any) -> None:
-        try:
-            driver.submit(ALIVE)
-        except ConfigurationError as error:
-            answers.send(str(error))
+def test_a_forked_child_is_told_not_to_use_a_session_given_to_its_parent(cassandra: Server) -> None:
+    def child(driver: AcsyllaDriver, answers: Any) -> None:
+        for call in (lambda: asyncio.run(driver.submit_async(ALIVE)), lambda: driver.execute_many([], 1, print)):
+            try:
+                call()
+            except ConfigurationError as error:
+                answers.send(str(error))
         driver.close()  # must not touch the parent's sockets
         answers.close()
-        os._exit(0)
+        sys.exit(7)  # the end of the interpreter destroys what nobody keeps: here, that would wait for ever
 
-    receiving, sending = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=child, args=(sending,))
-    process.start()
-    sending.close()
-    assert "Call init_coodie() in the child" in receiving.recv()
-    process.join()
-    assert driver.submit(ALIVE).items
+    async def on_its_loop() -> None:
+        session = await opened(cassandra)
+        driver = AcsyllaDriver(session=session)
+        receiving, sending = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(target=child, args=(driver, sending))
+        process.start()
+        sending.close()
+        for _ in range(2):
+            assert "Call init_coodie() in the child" in await asyncio.to_thread(receiving.recv)
+        await asyncio.to_thread(process.join)
+        assert process.exitcode == 7
+        assert (await driver.submit_async(ALIVE)).items
+        await session.close()
+
+    asyncio.run(on_its_loop())

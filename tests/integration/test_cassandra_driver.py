@@ -231,7 +231,9 @@ def test_options_of_the_older_style_are_taken(cassandra: Server) -> None:
     driver.close()
 
 
-def test_a_forked_child_is_told_to_connect_itself(driver: CassandraDriver) -> None:
+def test_a_forked_child_is_told_not_to_use_a_session_given_to_its_parent(cassandra_session: Session) -> None:
+    driver = CassandraDriver(session=cassandra_session)
+
     def child(answers: Any) -> None:
         try:
             driver.submit(raw("SELECT release_version FROM system.local"))

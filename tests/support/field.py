@@ -15,12 +15,12 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import coodie.sync
 from aggregator import Aggregator, FlushResult
-from coodie import drivers
+from coodie.drivers import _registry as registry
 from tests.support import oracle
 from tests.support.load import Flushes, Load, document
 from tests.support.proxy import Proxy
@@ -68,17 +68,29 @@ class Field:
         """Return the total of each row of this test, as every replica together holds it."""
         return stored(self.session, spot.table, self.prefix)
 
+    def of_kind(self, kind: str) -> list[Spot]:
+        """Return the tables of a kind."""
+        return [spot for spot in self.spots if spot.kind == kind]
+
+    def only(self, *kinds: str) -> Field:
+        """Return a field of some kinds of tables alone, with the same rows."""
+        return replace(self, spots=[spot for spot in self.spots if spot.kind in kinds])
+
     def judge(self, running: Aggregator, load: Load) -> None:
         """Compare what is stored with what was accepted, by the rule of each kind of table."""
         oracle.check_identity(running, {spot.table: load.accepted[spot.model].total() for spot in self.spots})
         for spot in self.spots:
-            accepted, found = load.accepted[spot.model], self.stored(spot)
-            if spot.kind == "exact":
-                oracle.check_exact(accepted, found)
-                continue
-            parked = oracle.unknown_by_row(running, spot.table, "views")
-            oracle.check_native(accepted, found, parked, load.mixed())
-            oracle.check_column(running, spot.table, "views", found.total())
+            self.judge_one(running, load, spot)
+
+    def judge_one(self, running: Aggregator, load: Load, spot: Spot) -> None:
+        """Compare one table."""
+        accepted, found = load.accepted[spot.model], self.stored(spot)
+        if spot.kind == "exact":
+            oracle.check_exact(accepted, found)
+            return
+        parked = oracle.unknown_by_row(running, spot.table, "views")
+        oracle.check_native(accepted, found, parked, load.mixed())
+        oracle.check_column(running, spot.table, "views", found.total())
 
     def forget(self, running: Aggregator) -> None:
         """Resolve everything parked as it is, so that the aggregator can end without a word."""
@@ -122,13 +134,19 @@ def make_keyspace(session: Session, replicas: int, keyspace: str = KEYSPACE) -> 
 
 
 @contextmanager
-def connected(hosts: Sequence[str], port: int, keyspace: str = KEYSPACE) -> Iterator[list[Spot]]:
+def connected(
+    hosts: Sequence[str],
+    port: int,
+    keyspace: str = KEYSPACE,
+    drivers: Sequence[str] = DRIVERS,
+    credentials: tuple[str, str] | None = None,
+) -> Iterator[list[Spot]]:
     """Connect coodie by each driver under its own name, and give the tables there are, made if need be."""
-    drivers._registry.clear()
+    registry.clear()
     spots = []
     try:
-        for driver in DRIVERS:
-            connect(driver, hosts, port, keyspace)
+        for driver in drivers:
+            connect(driver, hosts, port, keyspace, credentials)
             for kind in KINDS:
                 name = f"{kind}_by_{driver}"
                 model = document(name, kind, driver)
@@ -136,15 +154,22 @@ def connected(hosts: Sequence[str], port: int, keyspace: str = KEYSPACE) -> Iter
                 spots.append(Spot(kind, driver, model, f"{keyspace}.{name}"))
         yield spots
     finally:
-        for opened in list(drivers._registry.values()):
+        for opened in list(registry.values()):
             opened.close()
-        drivers._registry.clear()
+        registry.clear()
+
+
+def reconnect(driver: str, hosts: Sequence[str], port: int, credentials: tuple[str, str]) -> None:
+    """Put a new connection in the place of an old one."""
+    old = registry[driver]
+    connect(driver, hosts, port, KEYSPACE, credentials)
+    old.close()
 
 
 @contextmanager
 def one(driver: str, kind: str, server: Proxy | Road, keyspace: str) -> Iterator[Any]:
     """Connect by one driver along a way that may fail, and give a model on a new table of a kind."""
-    drivers._registry.clear()
+    registry.clear()
     opened = connect(driver, [server.address], server.port, keyspace)
     try:
         model = document(f"hits_{uuid.uuid4().hex[:8]}", kind, driver)
@@ -152,23 +177,27 @@ def one(driver: str, kind: str, server: Proxy | Road, keyspace: str) -> Iterator
         yield model
     finally:
         opened.close()
-        drivers._registry.clear()
+        registry.clear()
 
 
-def connect(driver: str, hosts: Sequence[str], port: int, keyspace: str, name: str | None = None, **more: Any) -> Any:
+def connect(
+    driver: str, hosts: Sequence[str], port: int, keyspace: str, credentials: tuple[str, str] | None = None
+) -> Any:
     """
-    Connect by one driver, under its own name or the one given.
+    Connect by one driver, under its own name; ``credentials`` are a user and a password.
 
     Everything by which a client notices that a node is away or back is short: minutes of an outage become seconds.
     """
-    chosen = _of_acsylla() if driver == "acsylla" else _of_cassandra()
+    options = _of_acsylla(credentials) if driver == "acsylla" else _of_cassandra(credentials)
     return coodie.sync.init_coodie(
-        hosts=list(hosts), port=port, keyspace=keyspace, driver_type=driver, name=name or driver, **{**chosen, **more}
+        hosts=list(hosts), port=port, keyspace=keyspace, driver_type=driver, name=driver, **options
     )
 
 
-def _of_acsylla() -> dict[str, Any]:
+def _of_acsylla(credentials: tuple[str, str] | None) -> dict[str, Any]:
+    user = {} if credentials is None else {"username": credentials[0], "password": credentials[1]}
     return {
+        **user,
         "request_timeout": REQUEST_TIMEOUT_S,
         "heartbeat_interval_sec": 1,
         "idle_timeout_sec": 3,
@@ -176,7 +205,8 @@ def _of_acsylla() -> dict[str, Any]:
     }
 
 
-def _of_cassandra() -> dict[str, Any]:
+def _of_cassandra(credentials: tuple[str, str] | None) -> dict[str, Any]:
+    from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile, default_lbp_factory
     from cassandra.policies import ConstantReconnectionPolicy, FallthroughRetryPolicy
     from cassandra.query import dict_factory
@@ -184,7 +214,9 @@ def _of_cassandra() -> dict[str, Any]:
     profile = ExecutionProfile(
         default_lbp_factory(), FallthroughRetryPolicy(), request_timeout=REQUEST_TIMEOUT_S, row_factory=dict_factory
     )
+    user = {} if credentials is None else {"auth_provider": PlainTextAuthProvider(*credentials)}
     return {
+        **user,
         "execution_profiles": {EXEC_PROFILE_DEFAULT: profile},
         "idle_heartbeat_interval": 1,
         "idle_heartbeat_timeout": 2,

@@ -13,6 +13,7 @@ import gc
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from typing import Annotated, Any
 
 import coodie.aio
 import coodie.sync
-from coodie.cql import render
 from coodie import drivers
+from coodie.cql import render
 from coodie.drivers import get_driver, init_coodie
 from coodie.exceptions import ConfigurationError
 from coodie.fields import Counter, PrimaryKey
@@ -30,7 +31,7 @@ from coodie.statement import CounterUpdate, Fate, Outcome, Statement
 
 TABLE = "fork_hits"
 IN_CHILD = 122  # what a child adds to its row
-CHILD_SECONDS = 15
+CHILD_SECONDS = 60
 
 
 class Hits(coodie.sync.CounterDocument):
@@ -97,7 +98,7 @@ def in_child(work: Callable[[], None]) -> Callable[[], None]:
     """Return work that says where it stands, and ends with an exit code of its own, when it hangs."""
 
     def guarded() -> None:
-        faulthandler.dump_traceback_later(CHILD_SECONDS, exit=True)
+        signal.alarm(CHILD_SECONDS)
         work()
 
     return guarded
@@ -138,9 +139,15 @@ def forks() -> dict[str, Any]:
     """Fork again and again while another thread writes; children use the connection and end."""
     codes = []
     with Writing("/parent") as writing:
+
+        def child() -> None:
+            told = dict(writing.fates)
+            use("/child")
+            assert writing.fates == told, "the child was told of what is in flight in its parent"
+
         for _ in range(3):
-            codes.append(by_fork(lambda: use("/child")))
-            codes.append(by_multiprocessing(lambda: use("/child")))
+            codes.append(by_fork(child))
+            codes.append(by_multiprocessing(child))
     write("/parent", 10, writing._count)
     return {
         "codes": sorted(set(codes)),
@@ -151,7 +158,8 @@ def forks() -> dict[str, Any]:
 
 
 def at_any_instant() -> dict[str, Any]:
-    """Fork while threads make connections, prepare and write for the first time: locks are held, things half made."""
+    """Fork while a thread connects, prepares and writes for the first time: locks are held, much is half made."""
+    Hits(url="/"), AsyncHits(url="/")  # pydantic's own locks, taken at the first instance, are none of ours
     codes = []
     for _ in range(4):
         opening = threading.Thread(target=lambda: use("/opening"))
@@ -198,7 +206,8 @@ PROGRAMS: dict[str, Callable[[], dict[str, Any]]] = {"forks": forks, "at_any_ins
 
 if __name__ == "__main__":
     program, kind, host, port, keyspace = sys.argv[1:]
-    faulthandler.dump_traceback_later(4 * CHILD_SECONDS, exit=True)
+    faulthandler.register(signal.SIGALRM, chain=True)  # tells where each thread stands; then the signal ends it
+    signal.alarm(4 * CHILD_SECONDS)
     lazy = program == "at_any_instant"
     init_coodie([host], driver_type=kind, port=int(port), keyspace=keyspace, lazy=lazy)
     found = PROGRAMS[program]()

@@ -22,17 +22,18 @@ from typing import Annotated, Any
 import coodie.sync
 from aggregator import FlushResult
 from aggregator.exceptions import BufferFull
-from coodie.fields import PrimaryKey
 from coodie.fields import Counter as CounterColumn
+from coodie.fields import PrimaryKey
 
 SEED = 20_260_204
 PAUSE_S = 0.001  # between increments, so that a load of threads leaves the machine to the database
 
 
-def document(table: str, kind: str = "native", driver: str = "default") -> type[Any]:
+def document(table: str, kind: str = "native", driver: str = "default", face: Any = coodie.sync) -> type[Any]:
     """Return a model of page hits on a table of its own, over the connection named as the driver."""
+    parent: Any = face.CounterDocument
 
-    class Hits(coodie.sync.CounterDocument):
+    class Hits(parent):  # type: ignore[misc] # the parent is chosen at run time
         url: Annotated[str, PrimaryKey()]
         views: Annotated[int, CounterColumn()]
 
@@ -47,10 +48,17 @@ def document(table: str, kind: str = "native", driver: str = "default") -> type[
 class Load:
     """Increment documents from threads for the time of the context. ``accepted`` is complete after it."""
 
-    def __init__(self, documents: Sequence[type[Any]], prefix: str, rows: int = 12, threads: int = 2) -> None:
+    def __init__(
+        self,
+        documents: Sequence[type[Any]],
+        prefix: str,
+        rows: int = 12,
+        threads: int = 2,
+        kinds: Sequence[str] = ("up", "down", "both"),
+    ) -> None:
         self.accepted: dict[type[Any], Counter[str]] = {each: Counter() for each in documents}
         self.refused = 0
-        self.rows = [f"{prefix}/{kind}/{number}" for kind in ("up", "down", "both") for number in range(rows)]
+        self.rows = [f"{prefix}/{kind}/{number}" for kind in kinds for number in range(rows)]
         self._documents = list(documents)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -142,8 +150,10 @@ class Flushes:
 
 
 def quiesce(aggregator: Any, seconds: float = 90) -> None:
-    """Flush until nothing is pending or in flight; fail after ``seconds``."""
+    """Flush until no row is pending or in flight; fail after ``seconds``."""
     pause, deadline = threading.Event(), time.monotonic() + seconds
-    while (result := aggregator.flush()).remaining:
-        assert time.monotonic() < deadline, f"{result.remaining} unit(s) not written after {seconds:.0f} s: {result}"
+    result = aggregator.flush()
+    while aggregator.pending():  # by row: what remains is a sum, in which a +1 and a -1 are nothing
+        assert time.monotonic() < deadline, f"not all is written after {seconds:.0f} s: {result}"
         pause.wait(0.1)  # a database that comes back can only be polled
+        result = aggregator.flush()

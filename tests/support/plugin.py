@@ -24,7 +24,22 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
 _FIXTURES = {"cassandra", "cassandra_session", "keyspace", "own_nodes"}
+_SHORT_LIVED = ("-XX:TieredStopAtLevel=1",)  # such nodes live for seconds: the second compiler costs more than it gives
+_FAULTY = {
+    "phi_convict_threshold": 5,  # a node that is gone is missed after 11 s, not 18
+    # Each write is on disk before it is answered. With the usual periodic sync a killed leader of a counter forgets its
+    # last 0.1 s and counts again from there: what it had acknowledged is gone, whatever the client did.
+    "commitlog_sync": "batch",
+    "commitlog_sync_period": "0ms",
+}
 _missing = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let long versions of the tests that repeat something be asked for."""
+    parser.addoption("--rounds", type=int, help="how often tests kill or fork a process (default: each its own number)")
+    parser.addoption("--seeds", type=int, default=10_000, help="histories of the simulation to play (default: 10,000)")
+    parser.addoption("--seed", type=int, help="the one history of the simulation to play")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,9 +106,7 @@ def own_nodes(pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def _three_nodes(own_nodes: None, tell: Callable[[str], None]) -> Iterator[Cluster]:
-    # Such nodes live for seconds: the second compiler would cost them more than it gives, and a node that is gone is to be
-    # missed after 11 s, not 18.
-    cluster = Cluster.start(3, "-XX:TieredStopAtLevel=1", phi_convict_threshold=5)
+    cluster = Cluster.start(3, *_SHORT_LIVED, **_FAULTY)
     tell(f"Three nodes for faults: {', '.join(cluster.hosts)} port {cluster.port}")
     with cluster:
         yield cluster

@@ -51,6 +51,7 @@ def blocking() -> None:
     page = PageHits(url="/home")
     page.increment(views=1)
     page.increment(views="1")  # type: ignore[arg-type]
+    page.reset()
     assert_type(PageHits.get(url="/home"), PageHits)
     assert_type(PageHits.find_one(url="/home"), PageHits | None)
     assert_type(PageHits.find(), sync.QuerySet[PageHits])
@@ -70,6 +71,7 @@ async def awaited() -> None:
     page = AioHits(url="/home")
     assert_type(page.increment(views=1), Awaitable[None])
     await page.decrement(views=1)
+    await page.reset()
     assert_type(await AioHits.get(url="/home"), AioHits)
     assert_type(await AioHits.find_one(url="/home"), AioHits | None)
     assert_type(AioHits.find(url="/"), aio.QuerySet[AioHits])

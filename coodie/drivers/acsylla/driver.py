@@ -22,7 +22,7 @@ from acsylla.errors import CassErrorLibNoHostsAvailable
 from coodie.drivers import forks
 from coodie.drivers.acsylla.connecting import REQUEST_TIMEOUT, open_session
 from coodie.drivers.acsylla.errors import classified
-from coodie.drivers.acsylla.fanout import Fanout
+from coodie.drivers.acsylla.fanout import Fanout, awaited
 from coodie.drivers.acsylla.sessions import GivenSession, LoopSession, SessionPerLoop
 from coodie.drivers.acsylla.values import convert_rows
 from coodie.drivers.bridges import run_on
@@ -111,6 +111,17 @@ class AcsyllaDriver(TextFace):
         except TableRejected as error:
             forget_refused(self._known_tables, error, statement)
             raise
+
+    def ask(self, statement: Statement) -> Rows:
+        """
+        Send one statement and return its rows, for a thread that runs no loop; blocks it.
+
+        With ``session=`` it runs on that session's loop, as :meth:`execute_many` does; ConfigurationError where that
+        does not run, or ends before the answer.
+        """
+        self._check_usable()
+        loop = self._sessions.loop_for_many()
+        return awaited(asyncio.run_coroutine_threadsafe(self.submit_async(statement), loop), loop)
 
     def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
         """Send a stream of statements, at most ``limit`` in flight; see the protocol. Settles on the session's loop."""

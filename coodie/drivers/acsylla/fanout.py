@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from concurrent.futures import Future, wait
-from typing import Any
+from typing import Any, TypeVar
 
 from acsylla.errors import CassErrorLibNoHostsAvailable
 
@@ -27,6 +27,22 @@ from coodie.exceptions import ConfigurationError, CoodieError, MaybeApplied
 from coodie.statement import APPLIED, Outcome, Statement
 
 _LOOK_AGAIN = 1.0  # seconds between looks at whether the loop that is waited for still runs
+
+
+T = TypeVar("T")
+
+
+class LoopEnded(ConfigurationError):
+    """The loop that was waited for has ended."""
+
+
+def awaited(run: Future[T], loop: asyncio.AbstractEventLoop) -> T:
+    """Wait, on another thread, for a run on a loop; :class:`LoopEnded` when the loop ends before it."""
+    while not run.done() and loop.is_running():
+        wait([run], timeout=_LOOK_AGAIN)
+    if run.done() and not run.cancelled():
+        return run.result()
+    raise LoopEnded("The event loop of this acsylla session has ended; no more statements were sent.")
 
 
 class Fanout:
@@ -52,12 +68,11 @@ class Fanout:
 
     def wait(self, run: Future[None], loop: asyncio.AbstractEventLoop) -> None:
         """Wait, on another thread, for a run on a loop; ConfigurationError when the loop ends before it."""
-        while not run.done() and loop.is_running():
-            wait([run], timeout=_LOOK_AGAIN)
-        if run.done() and not run.cancelled():
-            return run.result()
-        self.abandon()
-        raise ConfigurationError("The event loop of this acsylla session has ended; no more statements were sent.")
+        try:
+            awaited(run, loop)
+        except LoopEnded:
+            self.abandon()
+            raise
 
     def abandon(self) -> None:
         """Settle what is in flight as unknown: the loop that would have told has ended. From any thread, then."""

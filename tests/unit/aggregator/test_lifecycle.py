@@ -90,7 +90,7 @@ def test_what_cannot_be_written_at_shutdown_is_logged(store: Store, caplog: pyte
     store.faults = lambda _statement: Fault.NOT_SENT
     with quiet(shutdown_timeout=0.3):
         PageHits(url="/").increment(views=7)
-    assert "7 unit(s) not written" in caplog.text
+    assert "7 unit(s) net, not written" in caplog.text
 
 
 def test_a_request_joins_at_its_end_and_a_nested_one_joins_its_parent(store: Store) -> None:

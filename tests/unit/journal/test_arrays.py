@@ -104,6 +104,17 @@ def test_an_array_longer_than_its_header_says_is_as_its_header_says(lease, path)
     files.close()
 
 
+def test_an_array_that_has_grown_and_is_cut_is_not_used(lease, path):
+    files = Files.open(lease)
+    files.array("total", 600)
+    files.close()
+    os.truncate(path, ARRAY_HEADER + 8 * 512)
+    files = Files.open(lease)
+    with pytest.raises(Corrupt, match="of its 600 slots"):
+        files.array("total", 512)
+    files.close()
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [

@@ -216,6 +216,7 @@ def test_a_bad_log_is_set_aside_and_the_process_goes_on(directory, caplog, name)
         assert text in caplog.text
         assert str(aside) in caplog.text
         assert directory.slots() == []
+        assert lease.fds() == ()
         lease = directory.free_slot()
         assert lease.slot == 0
         damage(filled(lease))

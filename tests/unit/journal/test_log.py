@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.exceptions import JournalError
+from aggregator.journal import format as format_module
 from aggregator.journal import log as log_module
 from aggregator.journal.files import Files
 from aggregator.journal.format import LOG_HEADER, PAYLOAD_LIMIT, Corrupt, frame
@@ -129,6 +130,14 @@ def test_corruption_says_where_and_what_follows(lease, written):
     ) as e:
         Files.open(lease)
     assert (e.value.offset, e.value.errno) == (LOG_HEADER, None)
+
+
+def test_a_longer_record_than_there_can_be_is_none_however_good_its_checksum(lease, files, monkeypatch):
+    monkeypatch.setattr(format_module, "PAYLOAD_LIMIT", PAYLOAD_LIMIT + 1)
+    files.append(bytes(PAYLOAD_LIMIT + 1))
+    files.close()
+    monkeypatch.undo()
+    assert records(lease) == []
 
 
 def test_a_repeated_block_is_corruption(lease, written):
@@ -266,6 +275,7 @@ def test_a_rewrite_that_failed_before_the_rename_has_lost_nothing(lease, files, 
     with pytest.raises(JournalError, match="cannot rewrite .* as before: No space left"):
         files.rewrite([b"new"])
     files.append(b"b")
+    assert files._log._meanwhile is None  # nothing is gathered for a rewrite that is over
     files.close()
     assert records(lease) == [b"a", b"b"]
 
