@@ -60,7 +60,9 @@ def running(
 
 
 @contextmanager
-def serving(arguments: Sequence[str], cwd: Path, *, prefix: str = "", **extra: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(
+    arguments: Sequence[str], cwd: Path, *, prefix: str = "", **extra: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run a server that takes ``prefix`` and a port as its last argument; give it and its address once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -24,6 +24,8 @@ from coodie.exceptions import ConfigurationError
 
 _DEFAULT_PORT = 9042
 _PROTOCOL_VERSION = 4  # what Cassandra and ScyllaDB both speak; without it the client tries, and warns of, three others
+# Seconds: with the client's own 30 a node that hangs is sent to for a minute, and each of its answers is unknown.
+_HEARTBEAT = 5.0
 
 
 def open_session(hosts: list[Any], keyspace: str | None, options: dict[str, Any]) -> tuple[Any, RetryPolicy]:
@@ -33,6 +35,8 @@ def open_session(hosts: list[Any], keyspace: str | None, options: dict[str, Any]
     profiles = dict(options.pop("execution_profiles", None) or {})
     profiles.setdefault(EXEC_PROFILE_DEFAULT, _profile(options))
     options.setdefault("protocol_version", _PROTOCOL_VERSION)
+    options.setdefault("idle_heartbeat_interval", _HEARTBEAT)
+    options.setdefault("idle_heartbeat_timeout", _HEARTBEAT)
     try:
         cluster = Cluster(hosts, execution_profiles=profiles, **options)
     except UnresolvableContactPoints as error:
