@@ -23,7 +23,7 @@ from aggregator.core.buffer import Buffer
 from aggregator.exceptions import JournalError
 from aggregator.journal.directory import quarantine
 from aggregator.journal.format import Corrupt
-from aggregator.journal.ledger import CLEAN
+from aggregator.journal.state import CLEAN
 
 if TYPE_CHECKING:
     from aggregator.flusher.engine import Engine
@@ -99,7 +99,11 @@ class Orphans:
         result = engine.flush(asked=False, timeout=self._own.options.flush_timeout if self._own else 0.0)
         if result.applied or result.statements:
             log.info("wrote %d unit(s) that the journal slot %d held", result.applied, slot)
-        if result.remaining or any(held.totals.folds for held in buffer.tables.values()):
+        if any(isinstance(error, JournalError) for error in engine.raised):  # opened anew, it may be well again
+            del self._adopted[slot]
+            found.close(is_clean=False)
+            return
+        if buffer.dirty_rows(1) or any(held.totals.folds or held.resumed for held in buffer.tables.values()):
             return
         del self._adopted[slot]
         parked = sum(len(held.unknown) + len(held.rejected) for held in buffer.tables.values())

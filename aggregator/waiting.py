@@ -19,7 +19,7 @@ from aggregator.awaitable import COMPLETED
 from aggregator.core import apart
 from aggregator.core.buffer import Added
 from aggregator.core.ledger import Change
-from aggregator.exceptions import BufferFull, JournalError, unjournaled
+from aggregator.exceptions import BufferFull, JournalError, LifecycleError, unjournaled
 from aggregator.intake import overflow
 from coodie.connections import driver_of
 from coodie.exceptions import CoodieError, MaybeApplied
@@ -130,6 +130,11 @@ class Waiting:
         added = self._buffer.add_anyway(held, key, deltas, calls)
         if added is Added.OVERFLOW:
             raise overflow(held.name, deltas)
+        if added is Added.CLOSED:
+            raise LifecycleError(
+                f"{held.name}: the aggregator that wrote this table has just ended and another begins; this increment "
+                "was not accepted, make it again"
+            )
         if added is Added.UNJOURNALED:
             raise unjournaled(held.name, self._buffer.journal_error)
         if is_aio and has_running_loop():

@@ -52,6 +52,7 @@ class Buffer:
         self.on_batch: Callable[[], None] = lambda: None  # must not block: it is called under the lock
         self.lock = lock
         self.closed = False
+        self.ended = False  # nothing is taken any more, by no road
         self.new_rows = 0  # since the last flush began
         self.journal_error: JournalError | None = None  # why the journal could not take a row last time
         self.tables: dict[tuple[str, str], Held] = {}
@@ -147,6 +148,8 @@ class Buffer:
             self._side.append((held, key, deltas))
             return Added.ADDED
         with self.opened():
+            if self.ended:
+                return Added.CLOSED
             slot = None if key in held.late else held.totals.slot_of(key)
             gained = rewriting.gain(held.totals, slot, deltas) if slot is not None else Gain.LATER
             if gained is Gain.OVERFLOW:
@@ -216,6 +219,7 @@ class Buffer:
     def keep_copies(self) -> None:
         """Go on with copies of the rows in plain memory: what held them is about to be closed."""
         with self.opened():
+            self.ended = True
             for held in list(self.tables.values()):
                 rewriting.keep_copies(held.totals)
 

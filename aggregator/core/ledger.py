@@ -107,6 +107,12 @@ class Ledger(Protocol):
     def intend(self, start: int, end: int) -> None:
         """Make what was stored into slots ``start`` to ``end`` as sure as the durability asks, before it is sent."""
 
+    def secure(self) -> None:
+        """Make what was told as sure as the durability asks, before slots are given other values. Never raises."""
+
+    def old_stamp(self) -> int:
+        """Return the latest timestamp of a ledger that was old when it was opened; 0: there was no doubt of it."""
+
     def new_writer(self) -> str:
         """Return an id for a writer, never used before; the caller tells it."""
 
@@ -159,6 +165,13 @@ class Volatile:
 
     def intend(self, start: int, end: int) -> None:
         """Do nothing."""
+
+    def secure(self) -> None:
+        """Do nothing."""
+
+    def old_stamp(self) -> int:
+        """Return 0: plain memory is never old."""
+        return 0
 
 
 OpenLedger: TypeAlias = Callable[[str, Any, int], Ledger]

@@ -38,6 +38,7 @@ def unmapped(totals: Totals, slot: int) -> Iterator[None]:
 def rewrite(totals: Totals, slot: int, change: Change, *, must: bool = True) -> None:
     """Tell the ledger a change of an unmapped slot's values, and store them."""
     (totals.ledger.tell if must else totals.ledger.tell_later)(change)
+    totals.ledger.secure()  # or power loss could keep the slot's new values and its old key
     for at, name, total, settled in change.values:
         totals.columns[name].put(at, total, settled)
     totals.ledger.made()

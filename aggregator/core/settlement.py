@@ -140,6 +140,9 @@ class _Rows:
             self._held.units[name].dropped += delta
         self._tally.dropped += total
         if self._held.is_exact:
+            slot = self._taken.start + self._taken.offsets[position]
+            if self._held.totals.bases[slot] == Base.DOUBTFUL:  # what is refused now was never stored before
+                self._change.bases[slot] = int(Base.KNOWN)
             self._withdrawn.append((self._taken.start + self._taken.offsets[position], key, deltas))
             return False
         self._note(position, self._held.noted(self._change, rejected=key))

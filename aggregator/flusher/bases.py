@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core import rewriting
-from aggregator.core.taken import CHUNK, Key
+from aggregator.core.taken import CHUNK, Base, Key
 from aggregator.flusher.asking import Asking
 from coodie.plans import exact
 from coodie.run import run
@@ -81,12 +81,18 @@ class Bases:
         found: Found = run(plan, self._asking)
         return found
 
+    @staticmethod
+    def _latest(held: Held, slot: int) -> int:
+        """Return the latest timestamp with which we can have written a row, as far as our journal knows."""
+        is_doubted = held.totals.bases[slot] == Base.CHECK or slot in held.totals.doubts
+        return (held.ledger.old_stamp() if is_doubted else 0) or held.ledger.last_stamp()
+
     def _laid(self, held: Held, slot: int, key: Key, found: Found) -> bool:
         """Lay what was found under a row; False: the writer is not ours alone, and a new one has begun."""
         with self._buffer.lock:
             if held.totals.keys[slot] != key:  # evicted meanwhile
                 return True
-            if any(written > held.ledger.last_stamp() for _total, written in found.values()):
+            if any(written > self._latest(held, slot) for _total, written in found.values()):
                 held.begin_writer()
                 log.error(
                     "%s: the database holds later writes of this writer than its journal knows: the journal is a copy, "

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from aggregator.exceptions import JournalError
@@ -22,6 +22,7 @@ from aggregator.journal.format import Corrupt
 from aggregator.journal.identity import Identity
 from aggregator.journal.lease import Lease
 from aggregator.journal.log import Log
+from aggregator.journal.state import DURABLE, STATE, STATE_SLOTS, SYNCED
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -101,9 +102,12 @@ class JournalFiles(Protocol):
     def reserve(self, name: str, start: int, count: int) -> None:
         """Make sure that storing into these slots cannot fail; ``JournalError`` where the disk is full."""
 
-    def sync(self) -> None:
+    def sync(self, last: Callable[[], None] = lambda: None) -> None:
         """
         Make durable what was appended and stored before the call.
+
+        Args:
+            last: called when all is durable but the array named ``state``, which comes last.
 
         Raises:
             JournalError: a sync failed. That is final: from now on every append, rewrite and sync raises.
@@ -141,7 +145,7 @@ class Files:
         identity = Identity.here(lease.path)
         path = lease.path / "log"
         if path.is_symlink() or path.exists():
-            log, written_by, records = Log.open(path)
+            log, written_by, records = Log.open(path, lambda written: _synced(lease, identity, written))
             return cls(lease, log, identity, written_by, records)
         if any(lease.path.glob("*.array")):
             raise Corrupt(path, "it is missing, and there are arrays")
@@ -187,15 +191,19 @@ class Files:
     def reserve(self, name: str, start: int, count: int) -> None:
         self._arrays[name].reserve(start, count)
 
-    def sync(self) -> None:
+    def sync(self, last: Callable[[], None] = lambda: None) -> None:
         with self._exchanging:
             self._log.sync()  # first: what the arrays count has its name there
-            for array in list(self._arrays.values()):
-                try:
-                    array.sync()
-                except JournalError as error:
-                    self._log.fail(str(error))
-                    raise
+            try:
+                for name, array in list(self._arrays.items()):
+                    if name != STATE:
+                        array.sync()
+                last()
+                if STATE in self._arrays:
+                    self._arrays[STATE].sync()
+            except JournalError as error:
+                self._log.fail(str(error))
+                raise
 
     def close(self) -> None:
         with self._exchanging:
@@ -208,3 +216,14 @@ class Files:
         self._log.close()
         for array in self._arrays.values():
             array.close()
+
+
+def _synced(lease: Lease, identity: Identity, written: Identity) -> int | None:
+    """Return the last seq of the log that was synced, as its owner noted it; None: it did not lose its power."""
+    if not identity.is_other_boot(written):
+        return None
+    state = MappedArray.open(lease.path / f"{STATE}.array", STATE, STATE_SLOTS)
+    try:
+        return state.view[DURABLE] if state.view[SYNCED] else 0
+    finally:
+        state.close()

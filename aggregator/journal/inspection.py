@@ -20,9 +20,9 @@ from aggregator.core.parked import Entry
 from aggregator.exceptions import JournalError
 from aggregator.journal.directory import Directory
 from aggregator.journal.identity import Identity
-from aggregator.journal.ledger import APPLIED, CLEAN, STAMP
 from aggregator.journal.reading import Reading, read_slot
 from aggregator.journal.replay import Recovered, read
+from aggregator.journal.state import APPLIED, CLEAN, STAMP
 
 
 class Apart(msgspec.Struct, frozen=True):

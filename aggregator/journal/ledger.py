@@ -19,6 +19,7 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -28,19 +29,13 @@ from aggregator.core.ledger import Arrays, Change
 from aggregator.core.taken import CHUNK, rounded
 from aggregator.exceptions import JournalError
 from aggregator.journal.records import TableRecord, encode, payloads_of
+from aggregator.journal.state import APPLIED, CLEAN, DURABLE, EXPECTED, OLD_STAMP, STAMP, STATE, STATE_SLOTS, SYNCED
 
 if TYPE_CHECKING:
     from aggregator.core.held import Held
     from aggregator.journal.files import JournalFiles
 
 log = logging.getLogger("aggregator")
-
-STATE_SLOTS = 512
-APPLIED, STAMP, CLEAN, EXPECTED, SYNCED = range(5)
-"""
-Places in the state array: last record stored, last timestamp, whether all was written, the sum of large deltas, and
-whether the owner synced what it did.
-"""
 
 PLAUSIBLE = 2**52
 """Units a row may have pending that were added in small steps; larger deltas are announced one by one."""
@@ -56,8 +51,8 @@ class Journal:
         self.files = files
         self.owner = owner  # "<host>/<slot>", the beginning of every writer's id
         self.syncs = syncs  # durability="disk"
-        self.state = files.array("state", STATE_SLOTS)
-        files.reserve("state", 0, STATE_SLOTS)
+        self.state = files.array(STATE, STATE_SLOTS)
+        files.reserve(STATE, 0, STATE_SLOTS)
         self.mark_writer = f"{owner}/marks"
         self.ledgers: list[JournalLedger] = []
         self.error: str | None = None  # why the last record could not be written
@@ -124,11 +119,12 @@ class Journal:
             self._compact_at = max(LOG_BYTES, 4 * self.files.log_bytes)
 
     def _rewrite(self, more: list[bytes]) -> None:
+        self.sync()  # the new log tells no values: those of the old one must be in the arrays, power loss or not
         counted = count()
 
         def payloads() -> Iterator[bytes]:
             for ledger in self.ledgers:
-                for payload in ledger.held_payloads():
+                for payload in _held_payloads(ledger):
                     next(counted)
                     yield payload
             for payload in more:
@@ -156,7 +152,11 @@ class Journal:
     def sync(self) -> None:
         """Make durable what was stored and logged so far, where the durability asks for it. From any thread."""
         if self.syncs:
-            self.files.sync()
+            applied = self.state[APPLIED]
+            self.files.sync(last=lambda: self._note_durable(applied))
+
+    def _note_durable(self, applied: int) -> None:
+        self.state[DURABLE] = applied
 
     def stamp(self, now_us: int) -> int:
         """Return a timestamp later than every one before, also those of the processes before this one."""
@@ -242,6 +242,7 @@ class JournalLedger:
     def expect(self, units: int) -> None:
         state = self.journal.state
         state[EXPECTED] = min(2**63 - 1, state[EXPECTED] + units)
+        self.secure()  # before the delta is stored: power loss could keep that alone, and it would look like damage
 
     def stamp(self, now_us: int) -> int:
         return self.journal.stamp(now_us)
@@ -252,28 +253,36 @@ class JournalLedger:
     def intend(self, start: int, end: int) -> None:
         self.journal.sync()
 
+    def secure(self) -> None:
+        with suppress(JournalError):  # final, and told by whoever syncs next; the change itself must be made
+            self.journal.sync()
+
+    def old_stamp(self) -> int:
+        return self.journal.state[OLD_STAMP]
+
     def new_writer(self) -> str:
         return f"{self.journal.owner}/{uuid.uuid4().hex[:12]}"
 
-    def held_payloads(self) -> Iterator[bytes]:
-        """Yield the records that tell all there is to know of the table, but for its arrays."""
-        yield encode(self.record)
-        held, number = self.held, self.record.number
-        if held is None:
-            return
-        totals = held.totals
-        retired = held.retired or None
-        yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets, retired=retired))
-        for start in range(0, len(totals.keys), CHUNK):
-            keys = {start + at: key for at, key in enumerate(totals.keys[start : start + CHUNK]) if key is not None}
-            bases = {slot: totals.bases[slot] for slot in keys} if held.is_exact else {}
-            yield from payloads_of(number, Change(keys=keys, bases=bases))
-        for key in [*held.late, *held.unknown.entries, *held.rejected.entries]:
-            yield from payloads_of(number, held.noted(Change(), late=key, unknown=key, rejected=key))
-        yield from payloads_of(number, Change(folds=dict(totals.folds)))
-        for start in totals.in_flight:
-            if start in self.intents:
-                yield from payloads_of(number, Change(intent=(start, *self.intents[start])))
+
+def _held_payloads(ledger: JournalLedger) -> Iterator[bytes]:
+    """Yield the records that tell all there is to know of the table, but for its arrays."""
+    yield encode(ledger.record)
+    held, number = ledger.held, ledger.record.number
+    if held is None:
+        return
+    totals = held.totals
+    retired = held.retired or None
+    yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets, retired=retired))
+    for start in range(0, len(totals.keys), CHUNK):
+        keys = {start + at: key for at, key in enumerate(totals.keys[start : start + CHUNK]) if key is not None}
+        bases = {slot: totals.bases[slot] for slot in keys} if held.is_exact else {}
+        yield from payloads_of(number, Change(keys=keys, bases=bases))
+    for key in [*held.late, *held.unknown.entries, *held.rejected.entries]:
+        yield from payloads_of(number, held.noted(Change(), late=key, unknown=key, rejected=key))
+    yield from payloads_of(number, Change(folds=dict(totals.folds)))
+    for start in totals.in_flight:
+        if start in ledger.intents:
+            yield from payloads_of(number, Change(intent=(start, *ledger.intents[start])))
 
 
 def clear(view: memoryview[int], start: int, end: int) -> None:

@@ -83,9 +83,14 @@ class Log:
             return cls(path, fd, salt, 1, _End(LOG_HEADER, 1))
 
     @classmethod
-    def open(cls, path: Path) -> tuple[Log, Identity, list[bytes]]:
+    def open(
+        cls, path: Path, surely_synced: Callable[[Identity], int | None] = lambda written: None
+    ) -> tuple[Log, Identity, list[bytes]]:
         """
         Open a log, cut off a torn tail, and return it with its writer's identity and its payloads in order.
+
+        ``surely_synced``: asked of a hole with something whole behind it, the last seq that was synced: a hole above it
+        is what power loss leaves of pages that were not, and cut off too. None: the machine did not lose its power.
 
         Raises:
             Corrupt: it is damaged; nothing was changed.
@@ -94,20 +99,23 @@ class Log:
         with saying(f"cannot read {path}"):
             fd = open_file(path, os.O_RDWR)
             try:
-                return cls._read(path, fd)
+                return cls._read(path, fd, surely_synced)
             except BaseException:
                 os.close(fd)
                 raise
 
     @classmethod
-    def _read(cls, path: Path, fd: int) -> tuple[Log, Identity, list[bytes]]:
+    def _read(
+        cls, path: Path, fd: int, surely_synced: Callable[[Identity], int | None]
+    ) -> tuple[Log, Identity, list[bytes]]:
         facts = read_header(LOG_MAGIC, LOG_HEADER, os.pread(fd, LOG_HEADER, 0), path)
         first_seq, salt = facts["first_seq"], facts["salt"]
         with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data:
             payloads, offset = read_frames(data, LOG_HEADER, first_seq, salt)
             if offset < len(data):
                 later = whole_frame_after(data, offset, salt)
-                if later is not None:
+                synced = surely_synced(Identity.read(facts["identity"])) if later is not None else None
+                if later is not None and (synced is None or first_seq + len(payloads) <= synced):
                     reason = f"no record {first_seq + len(payloads):,} there, but a whole one at byte {later:,}"
                     raise Corrupt(path, reason, offset)
                 os.ftruncate(fd, offset)

@@ -24,9 +24,10 @@ from aggregator.core.held import Held
 from aggregator.core.ledger import Change
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Base, Taken, gained, indexes_of, rounded
-from aggregator.journal.ledger import APPLIED, EXPECTED, PLAUSIBLE, SYNCED, Journal, clear
+from aggregator.journal.ledger import PLAUSIBLE, Journal, clear
 from aggregator.journal.records import TableRecord
 from aggregator.journal.replay import Recovered, read
+from aggregator.journal.state import APPLIED, DURABLE, EXPECTED, OLD_STAMP, STAMP, SYNCED
 
 if TYPE_CHECKING:
     pass
@@ -46,7 +47,11 @@ class Recovery:
         self._on_unknown = on_unknown
         self._now = now
         state = journal.state
-        self._tables, self._last = read(journal.files, state[APPLIED])
+        self._stamp = state[STAMP]
+        applied = state[APPLIED]
+        if journal.files.is_other_boot:  # of each array, other pages may have reached the disk
+            applied = min(applied, state[DURABLE])
+        self._tables, self._last = read(journal.files, applied)
         # Also where it says that it was closed clean: so may one that was rolled back, or lost the power since.
         self._is_old = journal.files.is_other_boot and not state[SYNCED]
         self._most = PLAUSIBLE + state[EXPECTED]
@@ -55,6 +60,10 @@ class Recovery:
         """Return every table as it is held from now on; ``table_of`` makes the mapper's Table of a record."""
         restored = [self._restored(recovered, table_of(recovered.record)) for recovered in self._tables]
         self._journal.replayed(self._last)  # the arrays of all of them are stored: from here on records are added
+        if self._is_old and not any(Base.CHECK in held.totals.bases for held in restored):
+            self._journal.state[OLD_STAMP] = (
+                self._stamp
+            )  # else a process before this one began to compare: its is right
         for held, recovered in zip(restored, self._tables, strict=True):
             if held.is_exact:
                 if held.writer is None:  # the process died between telling of the table and naming its writer

@@ -16,7 +16,8 @@ from aggregator.folding import Folding
 from aggregator.journal.directory import open_directory
 from aggregator.journal.files import Files
 from aggregator.journal.inspection import SlotContent, inspect
-from aggregator.journal.ledger import SYNCED, Journal
+from aggregator.journal.ledger import Journal
+from aggregator.journal.state import SYNCED
 from aggregator.machine import now_us
 from aggregator.orphans import Orphans
 from aggregator.slots import OpenSlot, options_of
