@@ -60,6 +60,11 @@ class Afterwards:
     def forget(self, model: type[Any]) -> None:
         self._machine.intake.forget(model)
 
+    def after_fork_in_child(self) -> None:
+        """Step aside in a forked child: the writer that goes on is the parent's, here one must be started."""
+        counters.remove(self)
+        self._machine.abandon()
+
     def close(self) -> None:
         """End: give the journal's slot back."""
         counters.remove(self)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +200,7 @@ class Aggregator:
         limit = self.options.flush_timeout if timeout is None else timeout
         try:
             return ticket.result(limit)  # type: ignore[no-any-return]
-        except FutureTimeout:
+        except TimeoutError:
             return reports.nothing_done(machine, f"the flush was still running after {limit} s")
 
     def _teardown_hint(self) -> bool:

@@ -20,6 +20,7 @@ from aggregator import scopes
 from aggregator.awaitable import COMPLETED
 from aggregator.core import compiled
 from aggregator.core.buffer import Added
+from aggregator.core.held import A_MODEL
 from aggregator.delivery.exact import check_consistency
 from aggregator.exceptions import unjournaled
 from coodie import connections, counters
@@ -114,14 +115,15 @@ class Intake:
         known = [(column.name, column.cql_type) for column in held.table.primary_key]
         if key != known:
             raise ConfigurationError(
-                f"{model.__name__} declares {table.full_name} with the primary key {key}, another model of that table "
+                f"{model.__name__} declares {table.full_name} with the primary key {key}, {held.known_from} "
                 f"with {known}; give both the same key; nothing was accepted"
             )
         if table.counters != held.table.counters:
             raise ConfigurationError(
-                f"{model.__name__} declares the counters of {table.full_name} as {table.counters!r}, another model of "
-                f"that table as {held.table.counters!r}; give both the same; nothing was accepted"
+                f"{model.__name__} declares the counters of {table.full_name} as {table.counters!r}, "
+                f"{held.known_from} as {held.table.counters!r}; give both the same; nothing was accepted"
             )
+        held.known_from = A_MODEL
         missing = [column for column in table.columns if column.name not in held.table.by_name]
         if missing:
             held.table = replace(held.table, columns=(*held.table.columns, *missing), _in_keyspace={})

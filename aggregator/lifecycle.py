@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aggregator import scopes
+from coodie import counters
 from coodie.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -99,5 +100,8 @@ def _in_child() -> None:
     _lock = threading.Lock()
     OPENING = threading.RLock()
     scopes.abandon()
+    step_aside = getattr(counters.sink, "after_fork_in_child", None)
+    if step_aside is not None:
+        step_aside()
     for aggregator in list(_known):
         aggregator._begin_anew_in_child()

@@ -40,6 +40,7 @@ class Machine:
 
     def __init__(self, options: Options) -> None:
         self.clock = time.monotonic
+        self._is_abandoned = False
         self.keeping: Keeping | None = None
         self.buffer = self._buffer(options)
         self.engine = Engine(self.buffer, options, self.clock, now_us, random.random)
@@ -102,6 +103,9 @@ class Machine:
 
     def abandon(self) -> None:
         """Let go of everything in a forked child: it is the parent's, and nothing of it is written here."""
+        if self._is_abandoned:
+            return
+        self._is_abandoned = True
         self.background.abandon()
         for held in self.buffer.tables.values():
             held.is_halted = True

@@ -64,20 +64,21 @@ class Orphans:
         return None if self._own is None else self._next
 
     def _adopt(self, slot: int) -> None:
-        assert self._own is not None
-        with lifecycle.OPENING:
+        with lifecycle.OPENING:  # to the end: a child that is forked meanwhile must know what to let go of
+            assert self._own is not None
             lease = self._own.directory.lease(slot)
             if lease is None:
                 return
-            changed = _changed(lease.path)
-            if self._left.get(slot) == changed:
+            if self._left.get(slot) == _changed(lease.path):
                 lease.close()
                 return
             found = keeping.opened(self._own.directory, lease, self._own.options)
-        if found is None:
-            return
+            if found is not None:
+                self._take_up(slot, found, self._own.options.max_keys)
+
+    def _take_up(self, slot: int, found: Keeping, max_keys: int) -> None:
         lock: Any = RLock()
-        buffer = Buffer(self._own.options.max_keys, lock, lock._is_owned, found.open_ledger)
+        buffer = Buffer(max_keys, lock, lock._is_owned, found.open_ledger)
         if found.journal.state[CLEAN]:
             self._give_back(slot, found, is_clean=True)
             return
@@ -100,12 +101,11 @@ class Orphans:
         if result.applied or result.statements:
             log.info("wrote %d unit(s) that the journal slot %d held", result.applied, slot)
         if any(isinstance(error, JournalError) for error in engine.raised):  # opened anew, it may be well again
-            del self._adopted[slot]
             found.close(is_clean=False)
+            del self._adopted[slot]
             return
         if buffer.dirty_rows(1) or any(held.totals.folds or held.resumed for held in buffer.tables.values()):
             return
-        del self._adopted[slot]
         parked = sum(len(held.unknown) + len(held.rejected) for held in buffer.tables.values())
         if parked:
             log.warning(
@@ -115,6 +115,7 @@ class Orphans:
                 parked,
             )
         self._give_back(slot, found, is_clean=not parked)
+        del self._adopted[slot]
 
     def _give_back(self, slot: int, found: Keeping, *, is_clean: bool) -> None:
         found.close(is_clean=is_clean)

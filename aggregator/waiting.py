@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -153,7 +152,7 @@ class Waiting:
         return COMPLETED if is_aio else None
 
     def _flush_now(self) -> None:
-        with suppress(FutureTimeout):
+        with suppress(TimeoutError):
             self._background.ask().result(self._engine.options.flush_timeout)
 
     # --- the end of a request ---------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ class Waiting:
         while (left := deadline - self._clock()) > 0:
             try:
                 self._background.ask(patient=True).result(left)
-            except FutureTimeout:
+            except TimeoutError:
                 break
             if self._buffer.closed:  # shut down meanwhile: it goes to the database directly
                 return self.write_through(binding.held, key, deltas, is_aio=False)
@@ -214,7 +213,7 @@ class Waiting:
         while (left := deadline - self._clock()) > 0:
             try:
                 async with asyncio.timeout(left):  # wait_for of 3.11 can swallow that its caller was cancelled
-                    await asyncio.wrap_future(self._background.ask(patient=True))
+                    await self._background.ask(patient=True).answered()
             except TimeoutError:
                 break
             if self._buffer.closed:

@@ -201,10 +201,14 @@ class Buffer:
 
     def _merge_side(self) -> None:
         while self._side:
-            held, key, deltas = self._side.popleft()
-            if self._add_locked(held, key, deltas) is not Added.ADDED:
-                held.add_late(key, deltas)
-                held.totals.calls[0] += 1
+            held, key, deltas = item = self._side.popleft()
+            try:
+                if self._add_locked(held, key, deltas) is not Added.ADDED:
+                    held.add_late(key, deltas)
+                    held.totals.calls[0] += 1
+            except BaseException:  # of a signal handler: what it cut short was accepted before
+                self._side.appendleft(item)
+                raise
 
     def dirty_rows(self, enough: int) -> int:
         """Count rows with something pending, stopping somewhere beyond ``enough``."""

@@ -46,6 +46,10 @@ class Units:
             self.unknown_negative += delta
 
 
+A_MODEL = "another model of that table"
+A_JOURNAL = "the journal of the process before, which may hold units for it (`aggregator journal inspect`),"
+
+
 class Held:
     """Hold one table of one connection."""
 
@@ -56,7 +60,7 @@ class Held:
         self.is_exact: bool = table.counters == "exact"
         self.writer: str | None = None  # exact: who we are among the table's writers
         self.retired: list[str] = []  # exact: writers given up with all they had written, which may have rows
-        self.is_recovered = False  # brought back by a journal, and no model has said yet what the table is
+        self.known_from = A_MODEL  # or A_JOURNAL, until a model has said what the table is
         self.is_halted = False  # nothing of it is sent: it is being truncated or dropped
         self.ledger = ledger
         self.totals = Totals(self.name, columns, capacity, ledger, is_exact=self.is_exact)

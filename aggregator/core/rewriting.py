@@ -27,8 +27,9 @@ LARGE = 2**31
 def unmapped(totals: Totals, slot: int) -> Iterator[None]:
     """Keep every writer away from a slot."""
     key = totals.keys[slot]
-    was_mapped = totals.mapped.pop(key, None) is not None
-    try:
+    was_mapped = key in totals.mapped
+    try:  # from here on: an exception of a signal handler may come at any instant
+        totals.mapped.pop(key, None)
         yield
     finally:
         if was_mapped:
@@ -202,16 +203,19 @@ def _evict_chunk(totals: Totals, start: int, wanted: int) -> int:
         key = totals.keys[slot]
         if key is None or key in totals.folds or not _is_clean(totals, slot):
             continue
-        # Unmap first: only then is "clean" a fact that no writer can overtake.
-        totals.mapped.pop(key, None)
-        if _is_clean(totals, slot):
-            chosen[slot] = key
-        else:
-            totals.mapped[key] = slot
+        chosen[slot] = key
     try:
+        for slot, key in list(chosen.items()):
+            # Unmap first: only then is "clean" a fact that no writer can overtake.
+            totals.mapped.pop(key, None)
+            if not _is_clean(totals, slot):
+                totals.mapped[key] = slot
+                del chosen[slot]
         _free(totals, chosen)
-    except JournalError:  # nothing could be told: the rows stay
-        totals.mapped.update({key: slot for slot, key in chosen.items()})
+    except BaseException as error:  # of the journal, or of a signal handler: rows that were not freed stay
+        totals.mapped.update({key: slot for slot, key in chosen.items() if totals.keys[slot] == key})
+        if not isinstance(error, JournalError):
+            raise
         return 0
     return len(chosen)
 

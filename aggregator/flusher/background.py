@@ -14,13 +14,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from aggregator.core.policy import FlushPolicy
 from aggregator.core.records import FlushResult
+from aggregator.flusher.ticket import Ticket
 
 if TYPE_CHECKING:
     from aggregator.flusher.engine import Engine
@@ -33,13 +33,6 @@ LOOK_S = 0.05
 
 LOOK_SHARE = 50
 """A look may take one part in this many of the thread's time, however many rows are held."""
-
-
-class Ticket(Future[FlushResult]):
-    """A flush someone waits for, ``timeout`` seconds or as long as one may take; ``patient``: after any backoff."""
-
-    patient = False
-    timeout: float | None = None
 
 
 class Background:
@@ -85,8 +78,7 @@ class Background:
 
     def ask(self, *, patient: bool = False, timeout: float | None = None) -> Ticket:
         """Return a ticket for a flush that begins after now. Never blocks while the thread is alive."""
-        ticket = Ticket()
-        ticket.patient, ticket.timeout = patient, timeout
+        ticket = Ticket(patient=patient, timeout=timeout)
         if self.is_alive() and not self._stopping:
             self._mailbox.put(ticket)
             if not self._stopping:
@@ -188,15 +180,13 @@ class Background:
             except BaseException as error:
                 log.exception("the flusher met a bug; nothing it had taken is sent again")
                 for ticket in tickets:
-                    with suppress(InvalidStateError):
-                        ticket.set_exception(error)
+                    ticket.answer(error)
                 return
             finally:
                 self._due_at = self._next_due()
         self._report(result)
         for ticket in tickets:
-            with suppress(InvalidStateError):  # cancelled by who waited, or answered by another thread
-                ticket.set_result(result)
+            ticket.answer(result)
 
     def _report(self, result: FlushResult) -> None:
         options = self.engine.options

@@ -98,6 +98,11 @@ def _check(place: Path) -> None:
             f"the journal {place} belongs to user {found.st_uid} and this process runs as {os.geteuid()}; "
             "give each user a directory of its own"
         )
+    if found.st_mode & 0o077 and not os.path.lexists(place / "host"):
+        raise JournalError(
+            f"{place} is no journal, and open to others (mode {stat.S_IMODE(found.st_mode):o}); give the journal a "
+            "directory of its own: it is made if its parent is there"
+        )
     if found.st_mode & 0o077:
         raise JournalError(
             f"the journal {place} is open to others (mode {stat.S_IMODE(found.st_mode):o}); chmod 700 {place}"

@@ -80,6 +80,7 @@ class Journal:
                 self._last = self.files.append(payloads[0])
             else:
                 self._rewrite(payloads)
+            self.error = None
         except JournalError as error:
             self._fail(error)
             if waiting is None:
@@ -99,7 +100,6 @@ class Journal:
             except BaseException:
                 self._waiting.appendleft(payload)
                 raise
-        self.error = None
 
     def made(self) -> None:
         """Take note that the arrays hold what the log says."""

@@ -7,7 +7,6 @@ is only half there is one that is being written, or a torn tail.
 
 from __future__ import annotations
 
-import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +75,8 @@ def read_slot(path: Path) -> Reading:
 def _content(path: Path) -> bytes:
     fd = open_file(path, os.O_RDONLY)
     try:
-        if not os.fstat(fd).st_size:
-            return b""
-        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data:
-            return data[:]
+        # Not mapped: reading a hole of a mapped file needs a page, and on a full tmpfs there is none (SIGBUS).
+        with os.fdopen(os.dup(fd), "rb") as file:
+            return file.read()
     finally:
         os.close(fd)

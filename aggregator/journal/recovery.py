@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aggregator.core import apart
-from aggregator.core.held import Held
+from aggregator.core.held import A_JOURNAL, Held
 from aggregator.core.ledger import Change
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Base, Taken, gained, indexes_of, rounded
@@ -82,7 +82,7 @@ class Recovery:
         ledger.attach(held)
         ledger.intents = recovered.intents
         held.writer, held.retired = recovered.writer, recovered.retired
-        held.is_recovered = True
+        held.known_from = A_JOURNAL
         for start in range(0, count, CHUNK):
             ledger.keep(start)
         self._restore_rows(held, recovered, count)

@@ -34,8 +34,7 @@ def test_the_readme_program_runs_and_prints_what_it_says(tmp_path: Path) -> None
 
 def test_the_readme_program_with_a_journal_counts_on_where_it_stopped(tmp_path: Path) -> None:
     before = PROGRAMS[0].partition("class PageHits")[0] + 'init_coodie(driver_type="sqlite", database="votes.db")\n'
-    declared, started = PROGRAMS[1].split("with Aggregator")
-    program = f'{before}{declared}Votes.sync_table()\nwith Aggregator{started}print(Votes.get(post="hello").up)'
+    program = f'{before}{PROGRAMS[1]}print(Votes.get(post="hello").up)'
     program = program.replace("/var/lib/my_app/journal", str(tmp_path / "journal"))
     assert [run(program, tmp_path) for _ in range(2)] == [["1"], ["2"]]
 

@@ -100,6 +100,7 @@ WIDER = {
     ("aggregator.flusher", "coodie.statement"): "Fate and Outcome are what it settles",
     ("aggregator.flusher", "coodie.plans"): "own rows of exact tables are read before they are written again",
     ("aggregator.flusher", "coodie.run"): "by a plan, as any read",
+    ("aggregator.lifecycle", "coodie.counters"): "the sink that a forked child inherits may be its parent's writer",
     ("aggregator.lifecycle", "aggregator.api"): "a forked child's open request scopes are its parent's: they end",
     ("aggregator.integrations", "aggregator.lifecycle"): "the started aggregator that a middleware is not given",
     ("aggregator.cli", "aggregator.core"): "the report prints the records that Aggregator hands out",

@@ -84,13 +84,21 @@ def test_what_is_no_directory_is_refused(tmp_path, kind):
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701, 0o777, 0o1777])
 def test_a_directory_open_to_others_is_refused_with_what_to_do(tmp_path, mode):
     place = tmp_path / "journal"
-    place.mkdir()
+    open_directory(place)
     place.chmod(mode)
     with pytest.raises(JournalError, match=rf"mode {mode:o}\); chmod 700 {re.escape(str(place))}"):
         open_directory(place)
-    assert list(place.iterdir()) == []
     place.chmod(0o700)
     assert open_directory(place).slots() == []
+
+
+def test_a_directory_that_is_no_journal_is_refused_and_nobody_is_told_to_close_it_to_others(tmp_path):
+    (tmp_path / "etc").mkdir(mode=0o755)
+    (tmp_path / "etc").chmod(0o755)
+    with pytest.raises(JournalError, match="is no journal, and open to others") as refused:
+        open_directory(tmp_path / "etc")
+    assert "chmod" not in str(refused.value)
+    assert list((tmp_path / "etc").iterdir()) == []
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path, monkeypatch):
