@@ -199,7 +199,7 @@ class Aggregator:
     def _wait(self, machine: Machine, ticket: Any, timeout: float | None) -> FlushResult:
         limit = self.options.flush_timeout if timeout is None else timeout
         try:
-            return ticket.result(limit)  # type: ignore[no-any-return]
+            return ticket.result(limit)  # type: ignore[no-any-return]  # a ticket's result is a FlushResult
         except TimeoutError:
             return reports.nothing_done(machine, f"the flush was still running after {limit} s")
 
@@ -251,10 +251,8 @@ class Aggregator:
 
     def stats(self) -> Stats:
         """Return the account at this instant; see ``Stats``."""
-        machine = self._machine
-        if machine is None and lifecycle.current() is self:
-            machine = self._running("stats()")
-        return reports.stats(machine, is_started=self._is_started)
+        begins = self._machine is None and lifecycle.current() is self  # a forked child that has not counted yet
+        return reports.stats(self._machine, is_started=self._is_started or begins)
 
     def top(self, n: int = 10, table: str | None = None) -> list[HotKey]:
         """Return the ``n`` hottest rows of the last minutes, of one table or of all."""

@@ -35,11 +35,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Folded:
-    """What a fold did: rows merged, writers without a row left, and whom (or what slot) it left alone, and why."""
+    """
+    What a fold did: rows merged, writers without a row left, and whom (or what slot) it left alone, and why.
+
+    ``absent``: writers that were named as dead and have no row.
+    """
 
     rows: int = 0
     gone: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     failure: str | None = None  # why it stopped before its end; the next fold goes on from there
 
 
@@ -142,8 +147,7 @@ class Folding:
                 self._fold(writer, retired, merging)
             if self.done.failure is not None:
                 return
-        for writer in sorted(set(self._dead).difference(present)):
-            self._skip(writer, f"it has no row in {self._table.full_name}")
+        self.done.absent = sorted(set(self._dead).difference(present))
         self._forget_gone(set(present))
         for why, count in merging.left.items():
             self._skip(f"{count:,} rows", why)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aggregator.core import folds, rewriting
+from aggregator.core import eviction, folds
 from aggregator.core.taken import Base, Fold, Key
 from aggregator.flusher.bases import Bases
 from coodie.exceptions import InvalidQueryError
@@ -98,7 +98,7 @@ class Merging:
         with self._slot.buffer.lock:
             excess = len(totals) + len(keys) - min(self._slot.buffer.max_keys, totals.capacity)
             if excess > 0:
-                rewriting.evict(totals, excess)
+                eviction.evict(totals, excess)
             for key in keys:
                 slot = totals.map(key)
                 if slot is None:

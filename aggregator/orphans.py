@@ -92,7 +92,9 @@ class Orphans:
             found.close(is_clean=False)  # or nobody could take it up before this process ends
             raise
         buffer.close()
-        self._adopted[slot] = (found, buffer, self._engine(buffer))
+        engine = self._engine(buffer)
+        engine.after = found.journal.sync  # or nobody would see that one failed, which is final for an open slot
+        self._adopted[slot] = (found, buffer, engine)
         log.info("adopted the journal slot %d of a process that is gone", slot)
 
     def _write(self, slot: int) -> None:

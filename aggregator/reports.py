@@ -48,7 +48,7 @@ def named_key(held: Held, key: Key) -> dict[str, Any]:
 def stats(machine: Machine | None, *, is_started: bool) -> Stats:
     """Return the account of every column and of all."""
     if machine is None:
-        return _assembled({}, increments=0, rows=0, machine=None, state="stopped")
+        return _assembled({}, increments=0, rows=0, machine=None, state="ok" if is_started else "stopped")
     with machine.buffer.opened():
         tables: dict[str, dict[str, ColumnStats]] = {}
         calls = 0

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(str(failure))
         code = failure.code
     except _UsageError as error:
-        complain(f"{' '.join(error.format_message().split())} (see aggregator --help)")  # type: ignore[attr-defined]
+        complain(f"{' '.join(error.format_message().split())} (see aggregator --help)")  # type: ignore[attr-defined]  # click's
         code = USAGE
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted; what was not stored until then is lost")

@@ -1,8 +1,9 @@
 """
 ``aggregator fold``: merge the rows of retired writers of an exact table into those of a live one.
 
-Rules that live here: what can be wrong with the call is found before anything is leased (exit code 2). What was left
-alone is said, with its reason, and is no failure; what was begun and not finished is one (exit code 1).
+Rules that live here: what can be wrong with the call is found before anything is leased (exit code 2), but for names of
+writers, which a fold looks up anyway. What was left alone is said, with its reason, and is no failure; what was begun
+and not finished is one (exit code 1).
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def fold(
     --dead names writers whose host is gone. Without --confirm it says what it would do (exit code 2). Run it on one
     host only, to its end, and never for a host that may come back: a writer that lives on counts twice.
 
-    Exit code: 0 done; 1 something that was begun is not finished, or the store was not reached; 2 usage.
+    Exit code: 0 done; 1 something that was begun is not finished, or the store was not reached; 2 usage, also where a
+    writer named by --dead has no row: it was folded before, or the name is wrong.
     """
     choice = StoreOptions(hosts, port, keyspace, driver, database).choice()
     options = journal_options(journal)
@@ -124,3 +126,6 @@ def report(done: Folded) -> None:
         say(f"left alone: {what}: {why}")
     if done.failure is not None:
         raise Failure(f"not finished, the same command goes on from here: {done.failure}", NOT_STORED)
+    if done.absent:
+        names = ", ".join(done.absent)
+        raise Failure(f"--dead {names}: no such writer has a row; all else is done (was it folded before?)", USAGE)

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any
 
-from aggregator.core import rewriting
+from aggregator.core import eviction, rewriting
 from aggregator.core.held import Held
 from aggregator.core.ledger import OpenLedger
 from aggregator.core.taken import Key
@@ -177,7 +177,7 @@ class Buffer:
             return True
         wanted = self.rows() - self.max_keys + max(1, min(1024, self.max_keys // 8))
         for held in list(self.tables.values()):
-            wanted -= rewriting.evict(held.totals, wanted)
+            wanted -= eviction.evict(held.totals, wanted)
             if wanted <= 0:
                 break
         return self.rows() < self.max_keys

@@ -54,12 +54,14 @@ def begin(totals: Totals, rows: Mapping[int, tuple[Fold, Amounts]]) -> None:
             for name, amount in amounts.items():
                 column = totals.columns[name]
                 change.values.append((slot, name, column.total[slot] + amount, column.settled[slot] + amount))
-        rewrite(totals, -1, change)
-        for slot, (fold, amounts) in rows.items():
-            totals.folds[totals.keys[slot]] = fold
-            totals.bases[slot] = Base.FOLDING
-            for name, amount in amounts.items():
-                totals.columns[name].evicted -= amount
+        added = {name: sum(amounts.get(name, 0) for _fold, amounts in rows.values()) for name in totals.columns}
+        rewrite(totals, change, {name: -units for name, units in added.items()}, lambda: _mark(totals, rows))
+
+
+def _mark(totals: Totals, rows: Mapping[int, tuple[Fold, Amounts]]) -> None:
+    for slot, (fold, _amounts) in rows.items():
+        totals.folds[totals.keys[slot]] = fold
+        totals.bases[slot] = Base.FOLDING
 
 
 def take(totals: Totals, start: int, most: int) -> Taken | None:
@@ -80,7 +82,7 @@ def take(totals: Totals, start: int, most: int) -> Taken | None:
     }
     keys = [totals.keys[start + offset] for offset in offsets]
     taken = Taken(start, copies, offsets, keys, gains, is_partial=True)
-    totals.ledger.intend(start, start + CHUNK)
+    totals.ledger.intend()
     totals.in_flight[start] = taken
     return taken
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aggregator.core import rewriting
+from aggregator.core import eviction, rewriting
 from aggregator.core.ledger import Change, Ledger
 from aggregator.core.parked import Parked
 from aggregator.core.records import ColumnStats
@@ -135,12 +135,16 @@ class Held:
         row = self.late[key]
         part = {name: max(INT64_MIN, min(delta, INT64_MAX)) for name, delta in row.items()}
         rest = {name: delta - part[name] for name, delta in row.items() if delta != part[name]}
-        if rewriting.place(self.totals, slot, part, Change(late={key: rest or None})):
+
+        def placed() -> None:
             if rest:
                 self.late[key] = rest
             else:
-                del self.late[key]
-        elif not self.is_exact and slot // CHUNK * CHUNK not in self.totals.in_flight:
+                self.late.pop(key, None)
+
+        if rewriting.place(self.totals, slot, part, Change(late={key: rest or None}), placed):
+            return
+        if not self.is_exact and slot // CHUNK * CHUNK not in self.totals.in_flight:
             rewriting.make_room(self.totals, slot)
 
     def add_dropped(self, deltas: Mapping[str, int]) -> None:
@@ -263,7 +267,7 @@ class Held:
             for name, units in taken.sums().items():
                 self.units[name].in_flight -= units
         self.totals.in_flight.clear()
-        for name, units in rewriting.forget(self.totals, change).items():
+        for name, units in eviction.forget(self.totals, change).items():
             self.units[name].dropped += units
 
 

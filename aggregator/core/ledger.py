@@ -81,7 +81,7 @@ class Ledger(Protocol):
         """Take note of what is kept here: a ledger may write down all of it anew."""
 
     def expect(self, units: int) -> None:
-        """Take note of a large delta: what is found later and is larger than all of them is damage."""
+        """Take note of a large delta, or raise: what is found later and is larger than all of them is damage."""
 
     def reserve(self, slot: int) -> None:
         """Make sure that storing into a slot cannot fail; raises ``JournalError`` where the disk is full."""
@@ -104,8 +104,8 @@ class Ledger(Protocol):
     def last_stamp(self) -> int:
         """Return the latest timestamp that was given out, 0 before the first."""
 
-    def intend(self, start: int, end: int) -> None:
-        """Make what was stored into slots ``start`` to ``end`` as sure as the durability asks, before it is sent."""
+    def intend(self) -> None:
+        """Make what was stored as sure as the durability asks, before it is sent; raises ``JournalError``."""
 
     def secure(self) -> None:
         """Make what was told as sure as the durability asks, before slots are given other values. Never raises."""
@@ -163,7 +163,7 @@ class Volatile:
         """Return the latest timestamp."""
         return self._stamp
 
-    def intend(self, start: int, end: int) -> None:
+    def intend(self) -> None:
         """Do nothing."""
 
     def secure(self) -> None:

@@ -21,8 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import partial
 
 from aggregator.core.ledger import Change, Ledger
+from aggregator.core.steps import to_its_end
 from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, Fold, Key, Taken, doubtful, gained, packed, rounded
 from aggregator.exceptions import JournalError
 
@@ -115,17 +117,19 @@ class Totals:
             self.ledger.reserve(slot)
             if self.ledger.keeps:
                 self.ledger.tell(Change(keys={slot: key}, bases={slot: base} if self.is_exact else {}))
-            self._enter(slot, key, base)
+            to_its_end(partial(self._enter, slot, key, base))
         return slot
 
     def _enter(self, slot: int, key: Key, base: int) -> None:
+        """Give a slot to a key; may be made twice."""
+        if slot == len(self.bases):
+            self.bases.append(base)
+        self.bases[slot] = base
         if slot == len(self.keys):
             self.keys.append(key)
-            self.bases.append(base)
-        else:
+        self.keys[slot] = key
+        if self.free and self.free[-1] == slot:
             self.free.pop()
-            self.keys[slot] = key
-            self.bases[slot] = base
         self.mapped[key] = slot
 
     @property
@@ -234,7 +238,7 @@ class Totals:
             else:
                 sent[taken.start : end] = copy
         try:
-            self.ledger.intend(taken.start, end)
+            self.ledger.intend()
         except JournalError:  # nothing is sent: the next process must not take it for what was
             for column in self.columns.values():
                 if column.sent is not None:
@@ -258,13 +262,11 @@ class Totals:
         Of these, what was sent is surely not stored (native), or will be written over (exact): there it stays noted.
         """
         for name, copy in taken.copies.items():
-            column = self.columns[name]
+            settled = self.columns[name].settled
             for offset in taken.offsets:
-                slot = taken.start + offset
                 if offset not in keep_pending:
-                    column.settled[slot] = copy[offset]
-                elif column.sent is not None and not self.is_exact:
-                    column.sent[slot] = column.settled[slot]
+                    settled[taken.start + offset] = copy[offset]
+        unsend(self, taken, keep_pending)
         del self.in_flight[taken.start]
 
     def close(self) -> None:
@@ -281,3 +283,13 @@ def pending_rows(totals: Totals) -> Iterator[tuple[Key, dict[str, int]]]:
             deltas = totals.pending_of(slot)
             if deltas:
                 yield totals.keys[slot], deltas
+
+
+def unsend(totals: Totals, taken: Taken, offsets: Iterable[int]) -> None:
+    """Note of taken rows of a native table that they are surely not stored: a process after us need not ask."""
+    sent = [(totals.columns[name].sent, totals.columns[name].settled) for name in taken.copies]
+    for offset in offsets if not totals.is_exact else ():
+        slot = taken.start + offset
+        for array, settled in sent:
+            if array is not None:
+                array[slot] = settled[slot]

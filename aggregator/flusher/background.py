@@ -51,22 +51,26 @@ class Background:
         self._due_at = self._next_due()
         self._look_took = 0.0
         self._thread: threading.Thread | None = None
+        self._is_running = False
 
     # --- asked from any thread --------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the thread; where none can be started, flushes run on the threads that ask, and one WARNING says so."""
         thread = threading.Thread(target=self._run, name="aggregator-flusher", daemon=True)
+        self._is_running = True
         try:
             thread.start()
         except RuntimeError as error:
+            self._is_running = False
             log.warning("no background flusher (%s): flushes run inline at request end and on flush()", error)
             return
         self._thread = thread
 
     def is_alive(self) -> bool:
         """Return whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        # Not Thread.is_alive(): before Python 3.13 a signal handler that raises inside it can make it say no for ever.
+        return self._is_running and not self._abandoned
 
     def is_own_thread(self) -> bool:
         """Return whether the caller runs on the flusher's thread (a callback does)."""
@@ -107,6 +111,12 @@ class Background:
     # --- on the thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._is_running = False
+
+    def _work(self) -> None:
         patient: list[Ticket] = []
         while True:
             tickets = self._wait(patient)

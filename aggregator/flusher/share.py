@@ -190,7 +190,8 @@ class Share:
         context = self._context
         mark = ledgers[0].mark_writer, ledgers[0].stamp(context.now_us())
         if context.has_old_marks and not any(held.resumed for held in context.buffer.tables.values()):
-            with suppress(CoodieError):  # they do no harm: the next flush removes them
+            with suppress(CoodieError, JournalError):  # they do no harm: the next flush removes them
+                ledgers[0].intend()  # what they told must be settled for sure: nobody can ask them again
                 self._driver.forget_marks(*mark)
                 context.has_old_marks = False
         return mark

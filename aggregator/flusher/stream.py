@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.core.settlement import MOST_ERRORS, Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Taken
+from aggregator.core.totals import unsend
 from aggregator.exceptions import JournalError
 from coodie.exceptions import TableRejected
 from coodie.statement import APPLIED, Fate, Outcome, Statement
@@ -153,8 +154,13 @@ class Stream:
             flight.handing = iter(items)
             flight.handed += len(items)
             yield flight.handing
-        # Set before the next flight begins where this one was cut short: an index belongs to one flight.
-        flight.end = self._count = flight.first + flight.sent()
+        # Set before the next flight begins where this one was cut short: an index belongs to one flight. So does a mark
+        # in the database: the rows that were not sent must not be taken for those of the next flight after a death.
+        sent = flight.sent()
+        flight.end = self._count = flight.first + sent
+        if sent < len(flight.taken):
+            with self._buffer.lock:
+                unsend(flight.held.totals, flight.taken, flight.taken.offsets[sent:])
 
     def settle(self, index: int, outcome: Outcome, count: int = 1) -> None:
         """Take the fate of ``count`` statements in a row; never called by two threads at once."""

@@ -242,7 +242,7 @@ class JournalLedger:
     def expect(self, units: int) -> None:
         state = self.journal.state
         state[EXPECTED] = min(2**63 - 1, state[EXPECTED] + units)
-        self.secure()  # before the delta is stored: power loss could keep that alone, and it would look like damage
+        self.journal.sync()  # before the delta is stored: power loss could keep that alone, and it would look damaged
 
     def stamp(self, now_us: int) -> int:
         return self.journal.stamp(now_us)
@@ -250,7 +250,7 @@ class JournalLedger:
     def last_stamp(self) -> int:
         return self.journal.state[STAMP]
 
-    def intend(self, start: int, end: int) -> None:
+    def intend(self) -> None:
         self.journal.sync()
 
     def secure(self) -> None:

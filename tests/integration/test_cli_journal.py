@@ -240,6 +240,11 @@ class TestFold:
         assert "nothing was done; add --confirm" in errors[0]
         assert command.stored()[1][OTHER] == 1
         assert f"gone: {OTHER}\n" in command("fold", "hits", "--dead", OTHER, "--confirm")[0]
+        out, errors = command("fold", "hits", "--dead", OTHER, "--confirm", code=2)
+        assert out == "0 rows merged, 0 writers gone\n"
+        assert errors == [
+            f"aggregator: --dead {OTHER}: no such writer has a row; all else is done (was it folded before?)"
+        ]
         sums, rows = command.stored()
         assert sums[("a", DAY)] == {"views": 12, "likes": 0}
         assert rows == {own.writer: 2}

@@ -8,6 +8,7 @@ counted it tells itself, call by call, since these calls come from any thread an
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import json
 import logging
@@ -18,6 +19,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aggregator import Aggregator
@@ -25,7 +27,7 @@ from coodie import drivers
 from coodie.aio import CounterDocument as AioCounterDocument
 from tests.processes.forking import HANG_S, watch
 from tests.processes.programs import connect
-from tests.processes.tables import ROWS, cell, key, models
+from tests.processes.tables import COLUMNS, ROWS, Account, cell, key, models, steps
 
 CALLS = 5000
 
@@ -166,6 +168,39 @@ SOURCES: dict[str, Callable[[Odd, list[Callable[[], None]]], Callable[[], None]]
     "weakref": _weakrefs,
     "log": _log_records,
 }
+
+
+# --- exceptions out of signal handlers --------------------------------------------------------------------------
+
+
+class Cut(Exception):
+    """What the handler raises."""
+
+
+def cut_short(base: str, kind: str, journal: bool, cuts: int, seed: int) -> None:
+    """Count far more rows than there is room for, while a timer's handler raises inside the calls, at any instant."""
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    connect(base)
+    account, found, chance = Account(Path(base, "account"), 1), models(kind), random.Random(seed)
+    signal.signal(signal.SIGALRM, _raise_cut)
+    with Aggregator(flush_interval=0.002, max_keys=20, journal=f"{base}/journal" if journal else None) as aggregator:
+        for table in found:  # what a table's first increment makes takes longer than any timer here
+            account.increment(0, found[table], table, 1, {COLUMNS[table][0]: 1})
+        for table, row, deltas in steps(chance):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 10 ** chance.uniform(-6.0, -2.5))
+                account.increment(0, found[table], table, row, deltas)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Cut:
+                cuts -= 1
+            if cuts <= 0 and account.calls() >= 1000:
+                break
+        assert aggregator.shutdown().remaining == 0
+    print(json.dumps(-cuts))
+
+
+def _raise_cut(*_signal: object) -> None:
+    raise Cut
 
 
 # --- event loops that end, tasks that are cancelled -------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.processes.interrupting import CALLS, SOURCES
-from tests.processes.tables import CELLS
+from tests.processes.tables import CELLS, Account
 
 SEED = 20_260_305
 FORMS = [("native", False), ("native", True), ("exact", False), ("exact", True)]
@@ -39,6 +39,15 @@ def test_increments_from_odd_places_neither_hang_nor_get_lost(run, journal, sour
     told = run("interrupted", journal=journal, source=source)
     assert sum(told.values()) >= CALLS
     assert check(run)["stored"] == counted(told)
+
+
+@every_form
+def test_an_exception_of_a_signal_handler_ends_its_call_and_harms_no_other(run, tmp_path, journal, rounds):
+    """The call that it cuts short may count or not."""
+    run("cut_short", journal=journal, cuts=rounds(1000), seed=SEED)
+    account = Account(tmp_path / "account", 1)
+    wrong = account.wrong(check(run)["stored"])
+    assert not wrong, f"{len(wrong)} wrong: {wrong[:5]}"
 
 
 @every_form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -24,5 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def theatre(monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
+    logging.disable()  # what goes wrong is meant to
     yield installed(monkeypatch)
+    logging.disable(logging.NOTSET)
     drivers._registry.clear()

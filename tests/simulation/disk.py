@@ -6,8 +6,7 @@ Rules that live here:
 * What is appended or stored survives the process that did it. A store of several slots that is cut short by death
   leaves any first part of them.
 * After a power loss a log has what was synced and any number of records after it; each page of an array has what was
-  synced, what the kernel wrote back meanwhile, or what was stored last. The state array is one page. Where ``tears`` is
-  off, a slot is found whole as it was at some earlier instant, as a volume that is rolled back is.
+  synced, what the kernel wrote back meanwhile, or what was stored last. The state array is one page.
 * A slot is given out under its lease; the death of a process frees what it leased.
 """
 
@@ -96,9 +95,8 @@ class Disk:
 
     host = "host"
 
-    def __init__(self, stage: Stage, *, tears: bool) -> None:
+    def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.tears = tears
         self.slots_made: list[Slot] = []
         self.is_full = False
         self.is_failing = True  # a sync fails now and then
@@ -152,8 +150,6 @@ class Disk:
 
     def _torn(self, slot: Slot) -> Content:
         random, durable, now = self.stage.random, slot.durable.copy(), slot.now()
-        if not self.tears:
-            return now if self.stage.chance(0.5) else durable
         assert now.first_seq == durable.first_seq  # a log is replaced durably
         durable.log += now.log[len(durable.log) :][: random.randint(0, len(now.log))]
         for name, values in now.arrays.items():
@@ -228,7 +224,6 @@ class Files:
         kept, first_seq = list(payloads), content.first_seq + len(content.log)
         for each in (content, self._slot.durable):
             each.log, each.first_seq, each.boot = list(kept), first_seq, self._stage.boot
-        self._keep_whole()
         self._stage.operation()
         return first_seq
 
@@ -237,12 +232,7 @@ class Files:
         for content in (self._slot.content, self._slot.durable):
             content.boot = self._stage.boot
         self._slot.durable.log = list(self._slot.content.log)
-        self._keep_whole()
         self._stage.operation()
-
-    def _keep_whole(self) -> None:
-        if not self._disk.tears:
-            self._slot.durable = self._slot.now()
 
     def array(self, name: str, slots: int) -> Stored:
         slot = self._slot

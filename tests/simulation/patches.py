@@ -7,7 +7,6 @@ logs are made small, so that short histories have several chunks and a log that 
 
 from __future__ import annotations
 
-import logging
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -100,5 +99,4 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Theatre:
     drivers.register_driver("embedded", theatre.embedded)
     for model in MODELS:
         table_of(model)
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)  # what goes wrong is meant to
     return theatre

@@ -42,7 +42,7 @@ class Process:
         self._was_dropped = False
         self.machine = Machine(options)
         # Who counts here counts as a callback on the flusher's thread would: it waits for nobody.
-        self.machine.background._thread = threading.current_thread()
+        self.machine.background._thread, self.machine.background._is_running = threading.current_thread(), True
         self._add_dropped = self.machine.buffer.add_dropped
         self.machine.buffer.add_dropped = self._note_dropped  # type: ignore[method-assign]  # watched, not changed
         self.accepted = {column: account.accepted for column, account in self._accounts()}

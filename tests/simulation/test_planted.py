@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.core import rewriting
+from aggregator.core import eviction
 from aggregator.core.settlement import RowFate, _Rows
 from aggregator.flusher import stream
 from aggregator.journal import recovery
@@ -41,13 +41,13 @@ def recovery_ignores_what_was_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def evicted_rows_are_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    free = rewriting._free
+    free = eviction._free
 
     def planted(totals: Any, chosen: Any) -> None:
         free(totals, chosen)
         totals.forgets = False
 
-    patch.setattr(rewriting, "_free", planted)
+    patch.setattr(eviction, "_free", planted)
 
 
 def timestamps_follow_the_wall_clock_back(patch: pytest.MonkeyPatch) -> None:
@@ -59,13 +59,13 @@ def keys_are_mapped_before_they_are_told(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_log_is_rewritten_while_memory_lags(patch: pytest.MonkeyPatch) -> None:
-    made = Journal.made
+    append = Journal.append
 
-    def planted(journal: Journal) -> None:
-        made(journal)
+    def planted(journal: Journal, *change: Any) -> None:
+        append(journal, *change)
         journal.compact_if_due()
 
-    patch.setattr(Journal, "made", planted)
+    patch.setattr(Journal, "append", planted)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,15 @@ class DailyHits(coodie.sync.CounterDocument):
         counters = "exact"
 
 
+def narrow(column: str, table: str = "exact_hits", kind: str = "exact") -> Any:
+    """Return another model of a table keyed by url, which knows one of its counters alone."""
+    annotations = {"url": Annotated[str, PrimaryKey()], column: Annotated[int, Counter()]}
+    place = {"__module__": __name__, "__qualname__": "Narrow.Settings"}
+    settings = type("Settings", (), {**place, "name": table, "counters": kind})
+    body = {**place, "__qualname__": "Narrow", "__annotations__": annotations, "Settings": settings}
+    return type(coodie.sync.CounterDocument)("Narrow", (coodie.sync.CounterDocument,), body)
+
+
 def quiet(journal: Path | None = None, **options: Any) -> Aggregator:
     """Return an aggregator that flushes only when told to."""
     given: dict[str, Any] = (

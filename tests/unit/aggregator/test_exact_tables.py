@@ -27,6 +27,7 @@ from tests.unit.aggregator.exact import (
     ExactHits,
     by_writer,
     die,
+    narrow,
     put,
     quiet,
     sums,
@@ -251,27 +252,12 @@ def test_read_pending_adds_what_is_not_written_to_what_all_writers_have(exact_st
 
 
 def test_two_models_of_one_table_keep_each_others_columns(exact_store: Store) -> None:
-    class Views(coodie.sync.CounterDocument):
-        url: Annotated[str, PrimaryKey()]
-        views: Annotated[int, Counter()]
-
-        class Settings:
-            name = "exact_hits"
-            counters = "exact"
-
-    class Likes(coodie.sync.CounterDocument):
-        url: Annotated[str, PrimaryKey()]
-        likes: Annotated[int, Counter()]
-
-        class Settings:
-            name = "exact_hits"
-            counters = "exact"
-
+    views, likes = narrow("views"), narrow("likes")
     with quiet() as aggregator:
         for number in range(1, 4):
-            Views(url="/").increment(views=number)
+            views(url="/").increment(views=number)
             aggregator.flush()
-            Likes(url="/").increment(likes=10 * number)
+            likes(url="/").increment(likes=10 * number)
             aggregator.flush()
         assert (totals(aggregator), len(by_writer()), identity(aggregator.stats())) == ((6, 60), 1, True)
 

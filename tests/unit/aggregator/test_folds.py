@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.core import folds, rewriting
+from aggregator.core import eviction, folds, rewriting
 from aggregator.core.held import Held, is_clean
 from aggregator.core.ledger import Volatile
 from aggregator.core.records import ColumnStats
@@ -75,7 +75,7 @@ def test_only_so_many_marked_rows_are_taken(held: Held) -> None:
 def test_a_marked_row_is_not_let_go(held: Held) -> None:
     """It looks clean, and its own total is in the journal alone."""
     begin(held, "a", views=100)
-    assert rewriting.evict(held.totals, 10) == 1
+    assert eviction.evict(held.totals, 10) == 1
     assert set(held.totals.slots) == {"a", "c"}
 
 

@@ -8,11 +8,10 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 
-import coodie.sync
 from aggregator.exceptions import JournalError
 from aggregator.journal import ledger as ledger_module
 from aggregator.journal import log as log_module
@@ -20,7 +19,6 @@ from aggregator.journal.directory import open_directory
 from aggregator.journal.files import Files
 from coodie import drivers
 from coodie.drivers.sqlite import SQLiteDriver
-from coodie.fields import Counter, PrimaryKey
 from coodie.statement import Statement
 from coodie.testing import Fault
 from tests.support.models import PageHits
@@ -30,6 +28,7 @@ from tests.unit.aggregator.exact import (
     ExactHits,
     by_writer,
     die,
+    narrow,
     put,
     quiet,
     run_program,
@@ -88,17 +87,8 @@ def test_a_column_that_is_new_after_a_restart(exact_store: Store, journal: Path,
     table = "page_hits" if kind == "native" else "exact_hits"
     grown: Any = PageHits if kind == "native" else ExactHits
     new = "unique_visitors" if kind == "native" else "likes"
-
-    class Views(coodie.sync.CounterDocument):
-        url: Annotated[str, PrimaryKey()]
-        views: Annotated[int, Counter()]
-
-        class Settings:
-            name = table
-            counters = kind
-
     left = quiet(journal).start()
-    Views(url="/").increment(views=3)
+    narrow("views", table, kind)(url="/").increment(views=3)
     die(left)
     second = quiet(journal).start()
     grown(url="/").increment(**{new: 2})

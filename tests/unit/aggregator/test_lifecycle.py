@@ -282,6 +282,21 @@ def test_a_forked_child_starts_empty_and_counts_its_own(tmp_path: Path) -> None:
     assert views_in(tmp_path / "hits.db") == 3 + 1 + 10 + 10
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_asking_a_forked_child_for_its_account_begins_nothing(tmp_path: Path) -> None:
+    forked = SCRIPT + (
+        "import aggregator, os\n"
+        "child = os.fork()\n"
+        "if child: assert os.waitpid(child, 0)[1] == 0\n"
+        "else:\n"
+        "    stats = aggregator.current().stats()\n"
+        "    assert (stats.accepted, stats.pending, stats.state) == (0, 0, 'ok'), stats\n"
+        "    assert aggregator.current()._machine is None\n"
+    )
+    done = run(forked, tmp_path / "hits.db", "-W", "ignore::DeprecationWarning")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_flush_shorter_than_an_answer_is_refused_at_first_use(store: Store) -> None:
     store.driver.request_timeout = 30.0
     with quiet(), pytest.raises(ConfigurationError, match=r"flush_timeout=20.0 .* request_timeout is 30.0 s"):

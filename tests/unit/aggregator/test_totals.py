@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.core import rewriting
+from aggregator.core import eviction, rewriting
 from aggregator.core.ledger import Volatile
 from aggregator.core.taken import CHUNK, INT64_MAX
 from aggregator.core.totals import Gain, Totals
@@ -64,7 +64,7 @@ def test_eviction_frees_clean_rows_only_and_keeps_their_sum_in_the_books(totals:
     taken = totals.take(0)
     assert taken is not None
     totals.settle_rows(taken, keep_pending={dirty})
-    assert rewriting.evict(totals, 10) == 1
+    assert eviction.evict(totals, 10) == 1
     assert set(totals.slots) == {"dirty"}
     assert totals.columns["views"].evicted == 3
     assert totals.map("new") == clean
@@ -77,7 +77,7 @@ def test_eviction_leaves_a_chunk_in_flight_alone(totals: Totals) -> None:
     totals.settle_all(taken)
     add(totals, "dirty", views=1)
     assert totals.take(0) is not None
-    assert rewriting.evict(totals, 10) == 0
+    assert eviction.evict(totals, 10) == 0
 
 
 def test_a_pending_sum_beyond_64_bits_is_refused_whole(totals: Totals) -> None:

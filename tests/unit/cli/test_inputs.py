@@ -120,7 +120,7 @@ class TestReading:
             def readable(self) -> bool:
                 return True
 
-            def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a memoryview is all it is given
                 self.left -= 1
                 if self.left < 0:
                     raise OSError(5, "Input/output error")
