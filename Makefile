@@ -33,13 +33,14 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/python -m pytest -m 'not cassandra' $(QUICK) $(ARGS)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/pyvenv.cfg:
 	@test -n '$(PYTHON)' || { echo 'no Python 3.11 or newer with venv found; name one: make PYTHON=/path/to/python3 ...' >&2; exit 2; }

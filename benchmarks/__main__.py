@@ -24,7 +24,18 @@ from benchmarks.support import machine, report
 from benchmarks.support.row import Row, not_run
 from benchmarks.support.server import server
 
-IN_MEMORY = ("increment", "threads", "locked", "aio_face", "key_count", "memory", "journal_increment", "recovery")
+IN_MEMORY = (
+    "increment",
+    "threads",
+    "locked",
+    "aio_face",
+    "key_count",
+    "memory",
+    "journal_increment",
+    "recovery",
+    "own_cost",
+    "imports",
+)
 EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy")
 ON_CASSANDRA = (
     "flush_acsylla",
@@ -34,6 +45,8 @@ ON_CASSANDRA = (
     "flush_exact_acsylla",
     "flush_exact_cassandra",
     "flush_exact_three",
+    "read_acsylla",
+    "read_cassandra",
 )
 QUESTIONS = (*IN_MEMORY, *EMBEDDED, *ON_CASSANDRA)
 

@@ -75,7 +75,7 @@ def _awaited_bound(hits: list[AsyncPageHits]) -> float:
 def _finish(coroutine: object) -> None:
     """Drive a coroutine that never waits."""
     try:
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)  # type: ignore[attr-defined]  # increments are coroutines
     except StopIteration:
         return
     raise AssertionError("a buffered increment waited for something")

@@ -46,7 +46,7 @@ def _rounds(aggregator: Any, urls: list[str], writer: Writer, rounds: int) -> tu
         samples, seconds = _beside_a_flush(aggregator, urls, writer)
         beside.append(samples)
         until = perf_counter_ns() + int(seconds * 1e9)
-        idle.append(writer(lambda until=until: perf_counter_ns() > until))  # type: ignore[misc]
+        idle.append(writer(lambda until=until: perf_counter_ns() > until))  # type: ignore[misc]  # a default
     return beside, idle
 
 

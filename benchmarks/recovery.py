@@ -42,7 +42,7 @@ def measure(quick: bool) -> list[Row]:
 def _process(part: str, journal: str, rows: int) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.recovery", part, journal, str(rows)]
     done = subprocess.run(command, check=part != "fill", capture_output=True, text=True, timeout=600)
-    return json.loads(done.stdout) if part != "fill" else {}  # type: ignore[no-any-return] - what _main printed
+    return json.loads(done.stdout) if part != "fill" else {}  # type: ignore[no-any-return]  # what _main printed
 
 
 def _fill(journal: str, rows: int) -> None:

@@ -7,11 +7,14 @@ exists once per face is here in its aio flavour.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from coodie.late import names
+
 if TYPE_CHECKING:
+    from coodie import aio, batch, drivers, exceptions, fields, results, schema, sync, types  # noqa: F401 - attributes
     from coodie.aio import CounterDocument, Document, QuerySet, create_keyspace, drop_keyspace, execute_raw, init_coodie
+    from coodie.batch import AsyncBatchQuery, BatchQuery
     from coodie.exceptions import (
         ConfigurationError,
         CoodieError,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
         ClusteringKey,
         Counter,
         Double,
+        Duration,
         Frozen,
         Indexed,
         PrimaryKey,
@@ -43,21 +47,26 @@ if TYPE_CHECKING:
         VarInt,
     )
     from coodie.results import LWTResult, PagedResult
+    from coodie.types import CqlDuration
 
     __version__: str
 
 __all__ = [
     "Ascii",
+    "AsyncBatchQuery",
+    "BatchQuery",
     "BigInt",
     "ClusteringKey",
     "ConfigurationError",
     "CoodieError",
     "Counter",
     "CounterDocument",
+    "CqlDuration",
     "Document",
     "DocumentNotFound",
     "Double",
     "DriverError",
+    "Duration",
     "Frozen",
     "Indexed",
     "InvalidQueryError",
@@ -85,21 +94,14 @@ __all__ = [
     "init_coodie",
 ]
 
-_HOMES = ("coodie.exceptions", "coodie.fields", "coodie.results", "coodie.aio")
-"""Where a name is looked for, the cheap modules first."""
+_HOMES = ("coodie.exceptions", "coodie.fields", "coodie.results", "coodie.types", "coodie.aio", "coodie.batch")
+_MODULES = ("aio", "batch", "drivers", "exceptions", "fields", "results", "schema", "sync", "types")
 
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+    _get, __dir__ = names(__name__, __all__, _HOMES, modules=_MODULES)
 
-def __getattr__(name: str) -> Any:
-    """Import a public name at its first use."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = _installed_version() if name == "__version__" else _found(name)
-    globals()[name] = value
-    return value
-
-
-def _found(name: str) -> Any:
-    return next(vars(home)[name] for home in map(import_module, _HOMES) if name in vars(home))
+    def __getattr__(name: str) -> Any:
+        return _installed_version() if name == "__version__" else _get(name)
 
 
 def _installed_version() -> str:
@@ -109,7 +111,3 @@ def _installed_version() -> str:
         return version("coodie-aggregator")
     except PackageNotFoundError:
         return "unknown"
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -12,21 +12,18 @@ Rules that live here:
 
 from __future__ import annotations
 
-import logging
 import os
 from functools import partial
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coodie import counters, schema
-from coodie.drivers import opening, registry
+from coodie.drivers import registry
 from coodie.drivers.adapter import served
-from coodie.drivers.choice import Choice, choose
-from coodie.drivers.lazy import LazyDriver
 from coodie.drivers.protocol import Driver
 from coodie.exceptions import InvalidQueryError
 
-_log = logging.getLogger("coodie")
+if TYPE_CHECKING:
+    from coodie.drivers.choice import Choice
 
 
 def init_coodie(
@@ -90,6 +87,8 @@ async def init_coodie_async(
         **kwargs,
     }
     if choice.module == "acsylla" and not options.pop("lazy", False):
+        from coodie.drivers import opening
+
         return _registered(name, await opening.open_acsylla_async(choice, options))
     return _registered(name, _open(choice, options, options.pop("lazy", False)))
 
@@ -100,11 +99,15 @@ def resolve(model_cls: type[Any]) -> tuple[Driver, schema.Table]:
 
     Raises ConfigurationError (no such connection), InvalidQueryError (no keyspace). From any thread.
     """
-    found = _resolved.get(model_cls)
-    if found is None or not found.holds():
-        if found is not None:
-            registry.changed()  # a fixture emptied or replaced the dictionary behind our back
-        found = _resolved[model_cls] = _resolve(model_cls)
+    found: _Resolved | None = model_cls.__dict__.get(_KEPT)
+    if found is not None:  # this much of every call: short
+        driver, table, settings, registered, keyspace = found
+        name = getattr(settings, "connection", None) or registry._default_driver_name or ""
+        if registry._registry.get(name) is registered and getattr(registered, "_default_keyspace", None) == keyspace:
+            return driver, table
+        registry.changed()  # a fixture emptied or replaced the dictionary behind our back
+    found = _resolve(model_cls)
+    setattr(model_cls, _KEPT, found)
     return found.driver, found.table
 
 
@@ -120,21 +123,16 @@ def driver_of(name: str | None = None) -> Driver:
 
 
 class _Resolved(NamedTuple):
-    """What a class was resolved to, and what it was resolved from."""
+    """What a class was resolved to, and what it was resolved from: a name in its Settings, what is registered there."""
 
     driver: Driver
     table: schema.Table
-    model: type[Any]
+    settings: Any
     registered: Any
-    keyspace: str | None
-
-    def holds(self) -> bool:
-        """Return whether the same name still stands for the same driver and keyspace."""
-        registered = registry._registry.get(connection_name(self.model))
-        return registered is self.registered and self.driver._default_keyspace == self.keyspace
+    keyspace: Any
 
 
-_resolved: WeakKeyDictionary[type[Any], _Resolved] = WeakKeyDictionary()
+_KEPT = "__coodie_resolved__"  # on the class itself: the quickest place to look
 
 
 def _resolve(model_cls: type[Any]) -> _Resolved:
@@ -148,32 +146,40 @@ def _resolve(model_cls: type[Any]) -> _Resolved:
                 f"No keyspace configured for {model_cls.__name__}: give init_coodie(keyspace=...) or Settings.keyspace."
             )
         table = table.qualified(keyspace)
-    return _Resolved(driver, table, model_cls, registered, keyspace)
+    settings = getattr(model_cls, "Settings", None)
+    return _Resolved(driver, table, settings, registered, getattr(registered, "_default_keyspace", None))
 
 
-def _registry_changed() -> None:
-    """Forget what was derived from the registry."""
-    _resolved.clear()
-    counters.invalidate()
-
-
-registry.on_change.append(_registry_changed)
+registry.on_change.append(counters.invalidate)
 
 
 def _chosen(
     hosts: Any, session: Any, keyspace: str | None, driver_type: str | None, kwargs: dict[str, Any], native_async: bool
 ) -> Choice:
     """Choose the driver, taking ``port`` and ``database`` out of the options; warn of what the user overlooked."""
+    from coodie.drivers.choice import choose
+
     given = {"hosts": hosts, "session": session, "keyspace": keyspace, "driver_type": driver_type}
     given |= {"port": kwargs.pop("port", None), "database": kwargs.pop("database", None)}
     choice = choose(given, os.environ, native_async=native_async)
-    for notice in choice.notices:
-        _log.warning(notice)
+    _tell(choice.notices)
     return choice
+
+
+def _tell(notices: list[str]) -> None:
+    """Warn of what the user overlooked."""
+    if notices:
+        import logging
+
+        for notice in notices:
+            logging.getLogger("coodie").warning(notice)
 
 
 def _open(choice: Choice, options: dict[str, Any], lazy: bool) -> Any:
     """Open the chosen driver now, or at its first use."""
+    from coodie.drivers import opening
+    from coodie.drivers.lazy import LazyDriver
+
     if lazy and choice.session is None and choice.module != "sqlite":
         return LazyDriver(partial(opening.open_driver, choice, options), choice.keyspace)
     return opening.open_driver(choice, options)

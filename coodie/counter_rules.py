@@ -9,7 +9,7 @@ tables only, when they are awaited.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
@@ -101,6 +101,18 @@ class CounterRules(Model, metaclass=_CounterMeta):
         """Refuse: counters cannot be set."""
         refuse("update")
 
+    def delete_columns(
+        self,
+        *names: str,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+        batch: Any = None,
+        collection_elements: Iterable[tuple[str, Any]] | None = None,
+    ) -> NoReturn:
+        """Refuse: a deleted counter is not a counter at zero."""
+        refuse("delete_columns")
+
     @classmethod
     def _pending_reader(cls) -> Callable[[tuple[Any, ...]], Mapping[str, int] | None] | None:
         sink = counters.sink
@@ -135,15 +147,16 @@ class CounterRules(Model, metaclass=_CounterMeta):
             raise not_started(table)
         return counters.sink
 
-    def _about_to_delete(self) -> None:
-        if table_of(type(self)).counters == "exact":
+    @classmethod
+    def _about_to_delete(cls) -> None:
+        if table_of(cls).counters == "exact":
             raise InvalidQueryError(
-                f"A row of the exact table {self.table_name()} cannot be deleted: its writers would write it again. "
+                f"A row of the exact table {cls.table_name()} cannot be deleted: its writers would write it again. "
                 "Use reset() to bring its counters to 0, or truncate the table; nothing was written"
             )
         warnings.warn(
             f"A deleted counter is not a counter at zero: on Cassandra the next increment of this row of "
-            f"{self.table_name()} may bring its old value back, on ScyllaDB it is lost for good. Decrement the "
+            f"{cls.table_name()} may bring its old value back, on ScyllaDB it is lost for good. Decrement the "
             "counters by their values instead, or truncate the table",
             UserWarning,
             stacklevel=3,

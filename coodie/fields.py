@@ -19,6 +19,7 @@ __all__ = [
     "ClusteringKey",
     "Counter",
     "Double",
+    "Duration",
     "Frozen",
     "Indexed",
     "PrimaryKey",
@@ -79,57 +80,55 @@ class TypeMarker:
     cql_type: ClassVar[str]
 
 
-@dataclass(frozen=True)
 class BigInt(TypeMarker):
     """``bigint``: 64 bits, signed."""
 
     cql_type: ClassVar[str] = "bigint"
 
 
-@dataclass(frozen=True)
 class SmallInt(TypeMarker):
     """``smallint``: 16 bits, signed."""
 
     cql_type: ClassVar[str] = "smallint"
 
 
-@dataclass(frozen=True)
 class TinyInt(TypeMarker):
     """``tinyint``: 8 bits, signed."""
 
     cql_type: ClassVar[str] = "tinyint"
 
 
-@dataclass(frozen=True)
 class VarInt(TypeMarker):
     """``varint``: an integer of any size."""
 
     cql_type: ClassVar[str] = "varint"
 
 
-@dataclass(frozen=True)
 class Double(TypeMarker):
     """``double``: a 64-bit float (a plain ``float`` field is 32 bits wide)."""
 
     cql_type: ClassVar[str] = "double"
 
 
-@dataclass(frozen=True)
 class Ascii(TypeMarker):
     """``ascii``: text of 7-bit characters."""
 
     cql_type: ClassVar[str] = "ascii"
 
 
-@dataclass(frozen=True)
 class TimeUUID(TypeMarker):
     """``timeuuid``: a version 1 UUID, ordered by its time."""
 
     cql_type: ClassVar[str] = "timeuuid"
 
 
-@dataclass(frozen=True)
 class Time(TypeMarker):
     """``time``: a time of day."""
 
     cql_type: ClassVar[str] = "time"
+
+
+class Duration(TypeMarker):
+    """``duration``: a ``CqlDuration``; no key and no element of a set can be one."""
+
+    cql_type: ClassVar[str] = "duration"

@@ -26,7 +26,7 @@ def run(plan: Generator[Statement, Rows, T], driver: Driver) -> T:
         try:
             statement = step(value)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value  # type: ignore[no-any-return]  # what a plan returns is its caller's to know
         try:
             step, value = plan.send, driver.submit(statement)
         except CoodieError as error:
@@ -41,7 +41,7 @@ async def arun(plan: Generator[Statement, Rows, T], driver: Driver) -> T:
         try:
             statement = step(value)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value  # type: ignore[no-any-return]  # what a plan returns is its caller's to know
         try:
             step, value = plan.send, await driver.submit_async(statement)
         except CoodieError as error:

@@ -21,11 +21,12 @@ from typing import Any
 from coodie.exceptions import InvalidQueryError
 from coodie.fields import ClusteringKey, Counter, Indexed, PrimaryKey, Static
 from coodie.table import WRITER, Column, Table, not_started, require_native
-from coodie.types import column_type, unwrap
+from coodie.types import collection_of, column_type, unwrap
 
 __all__ = [
     "WRITER",
     "Column",
+    "ColumnDefinition",
     "Table",
     "build_schema",
     "is_abstract",
@@ -35,6 +36,9 @@ __all__ = [
     "table_of",
 ]
 
+
+ColumnDefinition = Column
+"""The name that users of the existing library know."""
 
 _TABLE_NAME = re.compile(r'[A-Za-z0-9_]{1,48}|"[A-Za-z0-9_]{1,48}"')
 _building = threading.RLock()
@@ -83,6 +87,8 @@ def build_schema(model: Any) -> Table:
         counters=_kind_of_counters(model, settings),
     )
     _refuse_impossible_keys(table)
+    for column in table.columns:
+        _refuse_ordered_durations(column, column.cql_type, column.is_key)
     if table.counters:
         _refuse_impossible_counters(table)
     elif table.counter_columns:
@@ -135,6 +141,9 @@ def _column(model: Any, table: str, name: str, info: Any) -> Column:
         cql_type, stored = column_type(annotation, markers)
     except InvalidQueryError as error:
         raise InvalidQueryError(f"{error} (field '{name}' of {model.__name__})") from error
+    except Exception as error:  # annotations are objects of anybody's making
+        what = f"Cannot determine CQL type for field '{name}' on '{model.__name__}'"
+        raise InvalidQueryError(f"{what}: {error}") from error
     found = {type(marker): marker for marker in markers}
     clustering = found.get(ClusteringKey)
     index, bare_table = found.get(Indexed), table.strip('"')
@@ -166,6 +175,17 @@ def _refuse_impossible_keys(table: Table) -> None:
             raise InvalidQueryError(f"Column '{column.name}' cannot be both PrimaryKey() and ClusteringKey()")
         if column.cql_type.startswith(("list<", "set<", "map<")):
             raise InvalidQueryError(f"Key column '{column.name}' ({column.cql_type}) must be Frozen()")
+
+
+def _refuse_ordered_durations(column: Column, cql_type: str, ordered: bool) -> None:
+    """Refuse a duration where an order is needed: a month is longer than 30 days, or shorter."""
+    kind, inner = collection_of(cql_type)
+    if kind == "duration" and ordered:
+        raise InvalidQueryError(
+            f"Column '{column.name}' ({column.cql_type}) has a duration in a key or set: durations have no order"
+        )
+    for position, each in enumerate(inner):
+        _refuse_ordered_durations(column, each, ordered or kind == "set" or (kind == "map" and position == 0))
 
 
 def _refuse_impossible_counters(table: Table) -> None:

@@ -11,10 +11,11 @@ Rules that live here:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import Enum
 from typing import Any, TypeAlias
 
+from coodie.records import record
 from coodie.shapes import (
     SCHEMA_SHAPES,
     AddColumn,
@@ -28,6 +29,7 @@ from coodie.shapes import (
     DropIndex,
     DropTable,
     Insert,
+    InsertJson,
     Raw,
     ReadColumns,
     ReadIndexes,
@@ -55,6 +57,7 @@ __all__ = [
     "DropTable",
     "Fate",
     "Insert",
+    "InsertJson",
     "Outcome",
     "Plan",
     "Raw",
@@ -72,7 +75,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Statement:
     """
     One statement for one round trip: what it is, its values, and how it is to be sent.
@@ -104,8 +107,8 @@ class Statement:
         if isinstance(shape, Update):
             plain = all(change.operation in ("set", "put") for change in shape.changes)
             return plain and not shape.conditions and not shape.if_exists
-        if isinstance(shape, Insert):
-            return not shape.if_not_exists
+        if isinstance(shape, Insert | InsertJson):
+            return not getattr(shape, "if_not_exists", False)
         if isinstance(shape, Delete):
             return not (shape.conditions or shape.if_exists or shape.elements)
         if isinstance(shape, Batch):
@@ -114,13 +117,22 @@ class Statement:
 
     def with_values(self, values: tuple[Any, ...]) -> Statement:
         """Return the same statement with other values."""
-        return replace(self, values=values)
+        return Statement(
+            self.shape,
+            values,
+            self.render,
+            self.consistency,
+            self.timeout,
+            self.fetch_size,
+            self.paging_state,
+            self.together,
+        )
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Rows:
     """
     The answer to one statement: rows as dicts in the order of the result, and the state of the next page, if any.
@@ -141,7 +153,7 @@ class Fate(Enum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outcome:
     """The fate of one statement of a fan-out; ``error`` is a ``DriverError`` unless it was applied."""
 

@@ -11,11 +11,13 @@ Rules that live here:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError
-from coodie.types import canonical
+from coodie.types import canonical, key_writer_of, writer_of
 
 WRITER = "writer"
 """The clustering column that an exact table has beside those of its model."""
@@ -96,6 +98,19 @@ class Table:
             made = replace(self, keyspace=keyspace, _in_keyspace={})
             found = self._in_keyspace.setdefault(keyspace, made)
         return found
+
+    @cached_property
+    def row_writers(self) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+        """Return the columns in table order, each with its writer; that of a key column gives its canonical form."""
+        return tuple(
+            (name, key_writer_of(self.by_name[name], self.key_value) if self.by_name[name].is_key else write)
+            for name, write in self.writers.items()
+        )
+
+    @cached_property
+    def writers(self) -> dict[str, Callable[[Any], Any]]:
+        """Return, for each column in table order, what checks a value and gives the form in which it is written."""
+        return {column.name: writer_of(column) for column in self.columns}
 
     def key_value(self, column: Column, value: Any) -> Any:
         """Return the canonical form of a value for a column, refusing what the key as a whole cannot be."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import operator
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -23,7 +22,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from coodie.durations import CqlDuration
 from coodie.exceptions import InvalidQueryError
+from coodie.floats import in_32_bits
+from coodie.type_text import collection_of
 
 if TYPE_CHECKING:
     from coodie.schema import Column
@@ -46,7 +48,7 @@ def canonical(column: Column, value: Any) -> Any:
         value = value.value
     check = _CHECKS.get(column.cql_type)
     if value is None:
-        raise _refused(column, "cannot be compared with, or keyed by, None")
+        raise refused(column, "cannot be compared with, or keyed by, None")
     return check(column, value) if check else _frozen(column, value)
 
 
@@ -57,7 +59,7 @@ def encoded_size(cql_type: str, value: Any) -> int:
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, tuple | frozenset):
-        kind, inner = _collection(cql_type)
+        kind, inner = collection_of(cql_type)
         head, types = (0, inner) if kind == "tuple" else (4, inner * len(value))
         return head + sum(4 + encoded_size(*element) for element in zip(types, value, strict=True))
     if cql_type == "decimal":
@@ -72,83 +74,85 @@ def _varint_size(number: int) -> int:
     return (number if number >= 0 else ~number).bit_length() // 8 + 1
 
 
-def _refused(column: Column, why: str) -> InvalidQueryError:
+def refused(column: Column, why: str) -> InvalidQueryError:
+    """Return the error of a value that a column does not take."""
     return InvalidQueryError(f"Column '{column.name}' ({column.cql_type}) {why}; nothing was sent")
 
 
-def _wrong_type(column: Column, value: Any, wanted: str) -> InvalidQueryError:
-    return _refused(column, f"takes {wanted}, not {type(value).__name__}")
+def wrong_type(column: Column, value: Any, wanted: str) -> InvalidQueryError:
+    """Return the error of a value of a type that a column does not take."""
+    return refused(column, f"takes {wanted}, not {type(value).__name__}")
 
 
 def _sized(column: Column, value: Any, size: int) -> Any:
     if size > KEY_BYTES_MAX and column.is_key:
-        raise _refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {size}")
+        raise refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {size}")
     return value
 
 
 def _text(column: Column, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong_type(column, value, "str")
+        raise wrong_type(column, value, "str")
     text = value if type(value) is str else str.__str__(value)
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
-        raise _refused(column, "cannot hold a lone surrogate") from None
+        raise refused(column, "cannot hold a lone surrogate") from None
     if column.cql_type == "ascii" and not text.isascii():
-        raise _refused(column, "takes 7-bit characters only")
+        raise refused(column, "takes 7-bit characters only")
     return _sized(column, text, size)  # type: ignore[no-any-return]  # it gives back what it is given
 
 
 def _blob(column: Column, value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise _wrong_type(column, value, "bytes")
+        raise wrong_type(column, value, "bytes")
     return _sized(column, bytes(value), len(value))  # type: ignore[no-any-return]  # it gives back what it is given
 
 
 def _integer(column: Column, value: Any) -> int:
     if isinstance(value, bool):
-        raise _wrong_type(column, value, "int")
+        raise wrong_type(column, value, "int")
     try:
         number = operator.index(value)
     except TypeError:
-        raise _wrong_type(column, value, "int") from None
-    bits = _INTEGER_BITS[column.cql_type]
+        raise wrong_type(column, value, "int") from None
+    bits = INTEGER_BITS[column.cql_type]
     if bits and not -(1 << bits) <= number < 1 << bits:
-        raise _refused(column, f"takes integers from -2**{bits} to 2**{bits} - 1")
+        raise refused(column, f"takes integers from -2**{bits} to 2**{bits} - 1")
     return number if bits else _sized(column, number, _varint_size(number))
 
 
 def _boolean(column: Column, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _wrong_type(column, value, "bool")
+        raise wrong_type(column, value, "bool")
     return value
 
 
 def _real(column: Column, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong_type(column, value, "float")
+        raise wrong_type(column, value, "float")
     try:
         number = float(value) + 0.0  # -0.0 and 0.0 are equal in Python and two keys in a database
-        if column.cql_type == "float" and column.is_key:
-            (number,) = struct.unpack("<f", struct.pack("<f", number))
+        if column.cql_type == "float":
+            number = in_32_bits(number) + 0.0  # what rounds to zero has lost its sign too
     except OverflowError:
-        raise _refused(column, "takes numbers within its width") from None
+        raise refused(column, "takes numbers within its width") from None
     if math.isnan(number):
-        raise _refused(column, "cannot be compared with, or keyed by, NaN")
+        raise refused(column, "cannot be compared with, or keyed by, NaN")
     return number
 
 
 def _decimal(column: Column, value: Any) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite():
-        raise _wrong_type(column, value, "a finite Decimal")
-    exact = _shortest(value) if column.is_key else value
+        raise wrong_type(column, value, "a finite Decimal")
+    exact = _shortest(value) if column.is_key else value or value.copy_abs()  # a stored zero has no sign
     _, digits, exponent = exact.as_tuple()
     if not -(2**31) < int(exponent) <= 2**31:  # its negation is stored, in 32 bits
-        raise _refused(column, "takes exponents from -2**31 + 1 to 2**31")
+        raise refused(column, "takes exponents from -2**31 + 1 to 2**31")
     if not column.is_key:
         return exact
     if len(digits) > _KEY_DIGITS_MAX:
-        raise _refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {len(digits)} digits")
+        raise refused(column, f"takes at most {KEY_BYTES_MAX} bytes as a key, not {len(digits)} digits")
     return _sized(column, exact, encoded_size("decimal", exact))  # type: ignore[no-any-return]  # it gives back what it is given
 
 
@@ -168,33 +172,39 @@ def _uuid(column: Column, value: Any) -> UUID:
         try:
             value = UUID(value)
         except ValueError:
-            raise _refused(column, "takes a UUID or its text") from None
+            raise refused(column, "takes a UUID or its text") from None
     if not isinstance(value, UUID):
-        raise _wrong_type(column, value, "a UUID or its text")
+        raise wrong_type(column, value, "a UUID or its text")
     if column.cql_type == "timeuuid" and value.version != 1:
-        raise _refused(column, "takes version 1 UUIDs only")
+        raise refused(column, "takes version 1 UUIDs only")
     return value
 
 
 def _timestamp(column: Column, value: Any) -> datetime:
     if not isinstance(value, datetime):
-        raise _wrong_type(column, value, "datetime")
+        raise wrong_type(column, value, "datetime")
     try:
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
-        raise _refused(column, "takes times between the years 1 and 9999 of UTC") from None
+        raise refused(column, "takes times between the years 1 and 9999 of UTC") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000, fold=0)
 
 
 def _date(column: Column, value: Any) -> date:
     if not isinstance(value, date) or isinstance(value, datetime):
-        raise _wrong_type(column, value, "date")
+        raise wrong_type(column, value, "date")
     return value
 
 
 def _time(column: Column, value: Any) -> time:
     if not isinstance(value, time) or value.tzinfo is not None:
-        raise _wrong_type(column, value, "a time without zone")
+        raise wrong_type(column, value, "a time without zone")
+    return value
+
+
+def _duration(column: Column, value: Any) -> CqlDuration:
+    if not isinstance(value, CqlDuration):
+        raise wrong_type(column, value, "a CqlDuration")
     return value
 
 
@@ -203,11 +213,11 @@ def _address(column: Column, value: Any) -> IPv4Address | IPv6Address:
         try:
             value = ip_address(value)
         except ValueError:
-            raise _refused(column, "takes an IP address or its text") from None
+            raise refused(column, "takes an IP address or its text") from None
     if not isinstance(value, IPv4Address | IPv6Address):
-        raise _wrong_type(column, value, "an IP address or its text")
+        raise wrong_type(column, value, "an IP address or its text")
     if isinstance(value, IPv6Address) and value.scope_id is not None:
-        raise _refused(column, "takes IPv6 addresses without a scope ('%...')")  # only SQLite could keep it
+        raise refused(column, "takes IPv6 addresses without a scope ('%...')")  # only SQLite could keep it
     return value
 
 
@@ -218,7 +228,7 @@ def _frozen(column: Column, value: Any) -> Any:
 
 
 def _copied(column: Column, value: Any) -> Any:
-    kind, inner = _collection(column.cql_type)
+    kind, inner = collection_of(column.cql_type)
     if kind == "set" and isinstance(value, set | frozenset):
         return frozenset(canonical(replace(column, cql_type=inner[0]), element) for element in value)
     if kind in ("list", "tuple") and isinstance(value, list | tuple):
@@ -226,26 +236,12 @@ def _copied(column: Column, value: Any) -> Any:
         if len(types) == len(value):
             pairs = zip(types, value, strict=True)
             return tuple(canonical(replace(column, cql_type=cql_type), element) for cql_type, element in pairs)
-    raise _wrong_type(column, value, f"a {kind}" if kind != "map" else "no value as a key or in a filter")
-
-
-def _collection(cql_type: str) -> tuple[str, list[str]]:
-    """Return the kind of a collection type and the types of its elements: ``frozen<list<int>>`` is a list of int."""
-    kind, _, rest = cql_type.removeprefix("frozen<").partition("<")
-    inner = rest[: -2 if cql_type.startswith("frozen<") else -1]
-    types, depth = [""], 0
-    for character in inner:
-        depth += {"<": 1, ">": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            types.append("")
-        else:
-            types[-1] += character
-    return kind, [element.strip() for element in types]
+    raise wrong_type(column, value, f"a {kind}" if kind != "map" else "no value as a key or in a filter")
 
 
 _WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "uuid": 16, "timeuuid": 16}
 """Bytes of the types of fixed width; the others of them take 8."""
-_INTEGER_BITS = {"int": 31, "bigint": 63, "smallint": 15, "tinyint": 7, "varint": 0}
+INTEGER_BITS = {"int": 31, "bigint": 63, "smallint": 15, "tinyint": 7, "varint": 0}
 _CHECKS: dict[str, Callable[[Column, Any], Any]] = {
     "text": _text,
     "ascii": _text,
@@ -260,5 +256,6 @@ _CHECKS: dict[str, Callable[[Column, Any], Any]] = {
     "date": _date,
     "time": _time,
     "inet": _address,
-    **dict.fromkeys(_INTEGER_BITS, _integer),
+    "duration": _duration,
+    **dict.fromkeys(INTEGER_BITS, _integer),
 }

@@ -7,52 +7,28 @@ Rules that live here: bodies are one line of plan on the driver the class resolv
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any, Self
+import warnings
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, Self, overload
 
 from coodie import connections, counters
 from coodie.aio.query import QuerySet
+from coodie.aio.table import TableMethods
+from coodie.batch import AnyBatch, into
 from coodie.counter_rules import CounterRules
-from coodie.model import Model
-from coodie.plans import documents, queries, sums, tables
+from coodie.plans import documents, queries, sums
 from coodie.plans.counters import checked_delta, key_of
 from coodie.plans.counters import increment as plan_increment
-from coodie.plans.documents import WriteOptions
+from coodie.plans.writing import WriteOptions
 from coodie.query import EVERYTHING
 from coodie.results import LWTResult
 from coodie.run import arun
-from coodie.schema import is_abstract
-from coodie.synced import checked_on, known_tables, report
+from coodie.schema import table_of
+from coodie.synced import checked_on
 
 
-class Document(Model):
+class Document(TableMethods):
     """A table whose rows are written whole."""
-
-    @classmethod
-    async def sync_table(cls, dry_run: bool = False, drop_removed_indexes: bool = False) -> list[str]:
-        """Create the table or add what it lacks; return the statements. ``dry_run`` only tells what would be done."""
-        if is_abstract(cls):
-            return []
-        driver, table = connections.resolve(cls)
-        return report(await arun(tables.sync(table, known_tables(driver), dry_run, drop_removed_indexes), driver))
-
-    @classmethod
-    async def drop_table(cls) -> None:
-        """Drop the table and all its rows, if it exists."""
-        driver, table = connections.resolve(cls)
-        if halting := cls._halt_counting():
-            await halting
-        with cls._emptying():
-            await arun(tables.drop(table, known_tables(driver)), driver)
-
-    @classmethod
-    async def truncate(cls) -> None:
-        """Remove every row."""
-        driver, table = connections.resolve(cls)
-        if halting := cls._halt_counting():
-            await halting
-        with cls._emptying():
-            await arun(tables.truncate(table), driver)
 
     @classmethod
     async def create(cls, /, **fields: Any) -> Self:
@@ -64,20 +40,20 @@ class Document(Model):
     @classmethod
     def find(cls, /, **lookups: Any) -> QuerySet[Self]:
         """Return the QuerySet of rows that match every lookup; nothing is read yet."""
-        return QuerySet(cls, EVERYTHING).filter(**lookups)
+        return QuerySet(cls, EVERYTHING.narrowed(table_of(cls), lookups))
 
     @classmethod
     async def find_one(cls, /, **lookups: Any) -> Self | None:
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
-        plan = queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        plan = queries.one(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
         return await arun(checked_on(driver, table, plan), driver)
 
     @classmethod
     async def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
-        plan = queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        plan = queries.get(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
         return await arun(checked_on(driver, table, plan), driver)
 
     async def save(
@@ -86,10 +62,33 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
+        batch: AnyBatch | None = None,
     ) -> None:
         """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
         driver, table = connections.resolve(type(self))
-        await arun(documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+        plan = documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
+        await arun(into(batch, type(self), plan), driver)
+
+    @overload
+    async def insert(
+        self,
+        ttl: int | None = ...,
+        timestamp: int | None = ...,
+        consistency: str | None = ...,
+        timeout: float | None = ...,
+        batch: None = ...,
+    ) -> LWTResult: ...
+
+    @overload
+    async def insert(
+        self,
+        ttl: int | None = ...,
+        timestamp: int | None = ...,
+        consistency: str | None = ...,
+        timeout: float | None = ...,
+        *,
+        batch: AnyBatch,
+    ) -> None: ...
 
     async def insert(
         self,
@@ -97,10 +96,23 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
-    ) -> LWTResult:
-        """Write every field unless a row of the key exists, and tell which it was."""
+        batch: AnyBatch | None = None,
+    ) -> LWTResult | None:
+        """Write every field unless a row of the key exists, and tell which it was; None in a batch, which tells it."""
         driver, table = connections.resolve(type(self))
-        return await arun(documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+        plan = documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
+        return await arun(into(batch, type(self), plan), driver)
+
+    async def save_json(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write every field as one JSON text, over an existing row; see :meth:`save`."""
+        driver, table = connections.resolve(type(self))
+        await arun(documents.save_json(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
 
     async def update(
         self,
@@ -111,7 +123,12 @@ class Document(Model):
         ttl: int | None = None,
         **changes: Any,
     ) -> LWTResult | None:
-        """Set some columns of the row and, once applied, of this instance; LWTResult if there was a condition."""
+        """
+        Change columns of the row, given as ``column=value`` or ``column__op=value``; LWTResult with a condition.
+
+        Operations on collections: add, append, update, prepend, remove, put, setindex. Plain values are set on this
+        instance too, once applied. ``ttl`` in s. Raises ``InvalidQueryError`` for what a column does not take.
+        """
         driver, table = connections.resolve(type(self))
         plan = documents.update(self, table, changes, if_conditions=if_conditions, if_exists=if_exists, ttl=ttl)
         return await arun(plan, driver)
@@ -123,14 +140,30 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
+        batch: AnyBatch | None = None,
     ) -> LWTResult | None:
-        """Delete the row of this key; LWTResult where there was a condition."""
+        """Delete the row of this key; LWTResult where there was a condition, None in a batch."""
         self._about_to_delete()
         driver, table = connections.resolve(type(self))
         options = WriteOptions(None, timestamp, consistency, timeout)
-        return await arun(
-            documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions), driver
-        )
+        plan = documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions)
+        return await arun(into(batch, type(self), plan), driver)
+
+    async def delete_columns(
+        self,
+        *names: str,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+        batch: AnyBatch | None = None,
+        collection_elements: Iterable[tuple[str, Any]] | None = None,
+    ) -> None:
+        """Set columns of the row null, and take out elements of collections: ``(column, key or position)``; warns."""
+        warnings.warn(documents.BYPASSES_MIGRATIONS, UserWarning, stacklevel=2)
+        driver, table = connections.resolve(type(self))
+        options = WriteOptions(None, timestamp, consistency, timeout)
+        plan = documents.delete_columns(self, table, names, options, elements=collection_elements or ())
+        await arun(into(batch, type(self), plan), driver)
 
 
 class CounterDocument(CounterRules, Document):
@@ -159,7 +192,7 @@ class CounterDocument(CounterRules, Document):
             return arun(checked_on(driver, table, plan_increment(self, table, deltas, sign=-1)), driver)
         counters.adorn(type(self))
         negated = {name: -checked_delta(name, delta) for name, delta in deltas.items()}
-        return sink.add(self, negated)  # type: ignore[return-value]
+        return sink.add(self, negated)  # type: ignore[return-value]  # an awaitable, for an aio document
 
     async def reset(self) -> None:
         """

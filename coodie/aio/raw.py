@@ -10,12 +10,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coodie import connections
+from coodie.connections import init_coodie_async as init_coodie
 from coodie.plans import raw
 from coodie.run import arun
 
+__all__ = ["create_keyspace", "drop_keyspace", "execute_raw", "init_coodie"]
+
 
 async def execute_raw(stmt: str, params: Sequence[Any] | None = None) -> list[dict[str, Any]]:
-    """Send a statement as text, its values bound to its ``?``, and return its rows."""
+    """
+    Send a statement as text, its values bound to its ``?``, and return its rows, values as the driver gives them.
+
+    Never sent twice. Raises ``InvalidQueryError`` for a ``params`` that is no list; what the database refuses, as its
+    error.
+    """
     return await arun(raw.execute(stmt, params), connections.driver_of())
 
 

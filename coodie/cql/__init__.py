@@ -1,8 +1,8 @@
 """
 Statements as CQL text: pure functions of a shape.
 
-Rules that live here: one function for each kind of shape, looked up by its class; ``render`` remembers what it made,
-because shapes are few and statements are many.
+Rules that live here: one function for each kind of shape, looked up by its class. ``render`` keeps what it made on the
+shape itself, and by value for equal shapes, because shapes are few and statements are many.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from coodie.statement import (
     DropIndex,
     DropTable,
     Insert,
+    InsertJson,
     Raw,
     ReadColumns,
     ReadIndexes,
@@ -36,10 +37,6 @@ from coodie.statement import (
 __all__ = ["render"]
 
 
-def _raw(shape: Raw) -> str:
-    return shape.text
-
-
 _RENDERERS: dict[type[Any], Callable[[Any], str]] = {
     AddColumn: ddl.add_column,
     AlterOptions: ddl.alter_options,
@@ -51,7 +48,8 @@ _RENDERERS: dict[type[Any], Callable[[Any], str]] = {
     DropIndex: ddl.drop_index,
     DropTable: ddl.drop_table,
     Insert: write.insert,
-    Raw: _raw,
+    InsertJson: write.insert_json,
+    Raw: write.raw,
     ReadColumns: select.read_columns,
     ReadIndexes: select.read_indexes,
     ReadOptions: select.read_options,
@@ -61,7 +59,15 @@ _RENDERERS: dict[type[Any], Callable[[Any], str]] = {
 }
 
 
-@lru_cache(maxsize=4096)
 def render(shape: Shape) -> str:
     """Return the CQL text of a shape, one ``?`` for each of its values. From any thread."""
+    try:
+        return shape._cql
+    except AttributeError:  # the first time
+        text = shape._cql = _rendered(shape)
+        return text
+
+
+@lru_cache(maxsize=4096)
+def _rendered(shape: Shape) -> str:
     return _RENDERERS[type(shape)](shape)

@@ -62,9 +62,10 @@ def create_index(shape: CreateIndex) -> str:
 
 
 def drop_index(shape: DropIndex) -> str:
-    """Return ``DROP INDEX IF EXISTS ...``: an index lives in the keyspace of its table."""
+    """Return ``DROP INDEX IF EXISTS ...``, the name as the catalogue spells it; it lives in its table's keyspace."""
     keyspace = f"{object_name(shape.table.keyspace)}." if shape.table.keyspace else ""
-    return f"DROP INDEX IF EXISTS {keyspace}{object_name(shape.index)}"
+    name = object_name(shape.index) if shape.index == shape.index.lower() else column_name(shape.index)
+    return f"DROP INDEX IF EXISTS {keyspace}{name}"
 
 
 def drop_table(shape: DropTable) -> str:

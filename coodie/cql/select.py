@@ -37,7 +37,8 @@ def select(shape: Select) -> str:
 
 
 def _selected(selected: Selected) -> str:
-    name = "*" if selected.column == "*" else column_name(selected.column)
+    names = (selected.column, *selected.others)
+    name = "*" if selected.column == "*" else ", ".join(map(column_name, names))
     if selected.cast:
         name = f"CAST({name} AS {selected.cast})"
     return f"{selected.function.upper()}({name})" if selected.function else name

@@ -6,9 +6,12 @@ Rules that live here: TTL and timestamp are bound, never literals, so that one p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from coodie.cql.quote import column_name, table_name
 from coodie.cql.where import conditions, using, where
-from coodie.statement import Batch, Change, CounterUpdate, Delete, Insert, Update
+from coodie.statement import Batch, Change, CounterUpdate, Delete, Insert, InsertJson, Raw, Update
 
 
 def insert(shape: Insert) -> str:
@@ -57,7 +60,28 @@ def delete(shape: Delete) -> str:
     return f"DELETE{what} FROM {table_name(shape.table)}{using(timestamp=shape.timestamp)}{tail}"
 
 
+def insert_json(shape: InsertJson) -> str:
+    """Return ``INSERT INTO ... JSON ?``."""
+    return f"INSERT INTO {table_name(shape.table)} JSON ?{using(ttl=shape.ttl, timestamp=shape.timestamp)}"
+
+
 def batch(shape: Batch) -> str:
-    """Return ``BEGIN UNLOGGED BATCH ... APPLY BATCH``, each write ended by a semicolon."""
-    writes = (insert(each) if isinstance(each, Insert) else delete(each) for each in shape.shapes)
-    return f"BEGIN UNLOGGED BATCH {'; '.join(writes)}; APPLY BATCH"
+    """Return ``BEGIN ... BATCH ... APPLY BATCH``, each write ended by a semicolon."""
+    kind = "" if shape.kind == "LOGGED" else f"{shape.kind} "
+    writes = "; ".join(_WRITES[type(each)](each) for each in shape.shapes)
+    return f"BEGIN {kind}BATCH{using(timestamp=shape.timestamp)} {writes}; APPLY BATCH"
+
+
+def raw(shape: Raw) -> str:
+    """Return the text as it was given."""
+    return shape.text
+
+
+_WRITES: dict[type[Any], Callable[[Any], str]] = {
+    Insert: insert,
+    InsertJson: insert_json,
+    Update: update,
+    CounterUpdate: counter_update,
+    Delete: delete,
+    Raw: raw,
+}

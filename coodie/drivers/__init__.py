@@ -1,9 +1,9 @@
 """
 Drivers: the connections of this process and the names under which users reach them.
 
-Rules that live here: only names. ``init_coodie`` comes from ``coodie.connections`` on first use, because that module
-imports this package; ``_registry`` and ``_default_driver_name`` are the registry's own, for reading and for writing, so
-that fixtures which clear or replace them here are obeyed.
+Rules that live here: only names; what not every program needs, and ``init_coodie``, whose module imports this package,
+are imported at their first use. ``_registry`` and ``_default_driver_name`` are the registry's own, for reading and for
+writing, so that fixtures which clear or replace them here are obeyed.
 """
 
 from __future__ import annotations
@@ -13,23 +13,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers import registry
-from coodie.drivers.lazy import LazyDriver
 from coodie.drivers.registry import get_driver, register_driver
 from coodie.drivers.text import AbstractDriver
+from coodie.late import names
 
 if TYPE_CHECKING:
     from coodie.connections import init_coodie, init_coodie_async
+    from coodie.drivers.lazy import LazyDriver
+
+    _registry: dict[str, Any]
+    _default_driver_name: str | None
 
 __all__ = ["AbstractDriver", "LazyDriver", "get_driver", "init_coodie", "init_coodie_async", "register_driver"]
 
-
-def __getattr__(name: str) -> Any:
-    """Return ``init_coodie`` or ``init_coodie_async``."""
-    if name in ("init_coodie", "init_coodie_async"):
-        from coodie import connections
-
-        return getattr(connections, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+    __getattr__, __dir__ = names(__name__, __all__, ("coodie.drivers.lazy", "coodie.connections"))
 
 
 class _DriversModule(ModuleType):

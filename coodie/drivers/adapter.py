@@ -2,21 +2,27 @@
 TextDriverAdapter: a user's own driver, which knows ``execute(text, params, ...)`` only, made fit for statements.
 
 Rules that live here: options that a statement does not set are not passed on, since a test double may not take them;
-a fan-out runs one statement after the other; whatever a user's driver raises leaves a write's fate unknown.
+one that knows nothing of pages answers every row at once. A fan-out runs one statement after the other. Whatever a
+user's driver raises leaves a write's fate unknown.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 from coodie.drivers.outcomes import outcome_of, raised_as
 from coodie.drivers.protocol import Driver, Settle, Work
+from coodie.drivers.waiting import in_thread
 from coodie.exceptions import CoodieError, MaybeApplied
 from coodie.statement import APPLIED, Rows, Statement
 
 _OPTIONS = ("consistency", "timeout", "fetch_size", "paging_state")
+_PAGING = {"fetch_size", "paging_state"}
+_NONE_SET = (None,) * len(_OPTIONS)
+_values_of_options = attrgetter(*_OPTIONS)
 
 
 def served(driver: Any) -> Driver:
@@ -46,7 +52,8 @@ class TextDriverAdapter:
     def submit(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. Blocks the thread."""
         try:
-            items = self.adapted.execute(statement.cql, list(statement.values), **_options(statement))
+            execute = self.adapted.execute
+            items = execute(statement.cql, list(statement.values), **_options(statement, execute))
         except Exception as error:
             raise _ours(error, statement) from error
         return self._rows(items, statement)
@@ -54,9 +61,10 @@ class TextDriverAdapter:
     async def submit_async(self, statement: Statement) -> Rows:
         """Send one statement and return its rows; in a thread where the driver has no ``execute_async``."""
         if not hasattr(self.adapted, "execute_async"):
-            return await asyncio.to_thread(self.submit, statement)
+            return await in_thread(self.submit, statement)
         try:
-            items = await self.adapted.execute_async(statement.cql, list(statement.values), **_options(statement))
+            execute = self.adapted.execute_async
+            items = await execute(statement.cql, list(statement.values), **_options(statement, execute))
         except Exception as error:
             raise _ours(error, statement) from error
         return self._rows(items, statement)
@@ -81,7 +89,7 @@ class TextDriverAdapter:
         if hasattr(self.adapted, "close_async"):
             await self.adapted.close_async()
         else:
-            await asyncio.to_thread(self.close)
+            await in_thread(self.close)
 
     def _rows(self, items: Iterable[dict[str, Any]] | None, statement: Statement) -> Rows:
         """Return the rows, with the paging state the driver left behind if a page was asked for."""
@@ -89,9 +97,24 @@ class TextDriverAdapter:
         return Rows(list(items or ()), state)
 
 
-def _options(statement: Statement) -> dict[str, Any]:
-    """Return the options that the statement sets."""
-    return {name: value for name in _OPTIONS if (value := getattr(statement, name)) is not None}
+def _options(statement: Statement, execute: Callable[..., Any]) -> dict[str, Any]:
+    """Return the options that the statement sets, those of paging only where ``execute`` takes them."""
+    values = _values_of_options(statement)
+    if values == _NONE_SET:
+        return {}
+    given = {name: value for name, value in zip(_OPTIONS, values, strict=True) if value is not None}
+    if _PAGING & given.keys() and not _takes_pages(execute):
+        return {name: value for name, value in given.items() if name not in _PAGING}
+    return given
+
+
+def _takes_pages(execute: Callable[..., Any]) -> bool:
+    """Return whether a function takes the options of paging; one that cannot be looked into is taken to."""
+    try:
+        parameters = inspect.signature(execute).parameters
+    except (TypeError, ValueError):
+        return True
+    return parameters.keys() >= _PAGING or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def _ours(error: Exception, statement: Statement) -> CoodieError:

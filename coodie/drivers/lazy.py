@@ -7,12 +7,12 @@ every option is kept as it was given. Nothing here knows which driver will come 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from coodie.drivers import forks
 from coodie.drivers.text import TextFace
+from coodie.drivers.waiting import in_thread
 from coodie.statement import Rows, Statement
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LazyDriver(TextFace):
 
     async def _driver_async(self) -> Driver:
         """Return the driver, opened in a thread so that the loop goes on."""
-        driver: Driver = self._opened or await asyncio.to_thread(self._driver)
+        driver: Driver = self._opened or await in_thread(self._driver)
         return driver
 
     def submit(self, statement: Statement) -> Rows:
@@ -64,6 +64,18 @@ class LazyDriver(TextFace):
     def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
         """Send a stream of statements; see the protocol."""
         self._driver().execute_many(work, limit, settle)
+
+    def prepare(self, statements: Iterable[Statement]) -> None:
+        """Prepare statements before they are needed, if the driver does that. From any thread; blocks it."""
+        prepare = getattr(self._driver(), "prepare", None)
+        if prepare is not None:
+            prepare(statements)
+
+    async def prepare_async(self, statements: Iterable[Statement]) -> None:
+        """Prepare statements before they are needed, if the driver does that. From any event loop."""
+        prepare = getattr(await self._driver_async(), "prepare_async", None)
+        if prepare is not None:
+            await prepare(statements)
 
     def close(self) -> None:
         """Release the connection, if it was opened; a later statement opens a new one. Idempotent."""

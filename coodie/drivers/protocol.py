@@ -7,6 +7,7 @@ Rules that live here:
 * Foreign errors are classified at the driver's border (``raise ... from``): ``NotApplied``, ``MaybeApplied``,
   ``RowRejected``, ``TableRejected`` of ``coodie.exceptions``; a mistake in the call is an ``InvalidQueryError``.
 * A driver that writes in bulk may say how many items it takes before it sends the first (``rows_at_once``, an int).
+* A driver that prepares statements may offer ``prepare(statements)`` and ``prepare_async``, which raise nothing.
 * A driver never re-sends a statement that is not ``idempotent``.
 """
 

@@ -16,6 +16,7 @@ from coodie.statement import (
     CounterUpdate,
     Delete,
     Insert,
+    InsertJson,
     Raw,
     ReadColumns,
     ReadIndexes,
@@ -33,8 +34,10 @@ _ABOUT_TABLE = re.compile(
 )
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$\$.*?\$\$|--[^\n]*|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\?|(?<=[\s=(,]):[a-zA-Z]\w*")
+_CONDITION = re.compile(r"\bIF\b", re.IGNORECASE)
+_OF_JSON = re.compile(r"(Error decoding JSON value for [^:]+|Could not decode JSON string as a map):.*", re.DOTALL)
 _READS = (Select, ReadColumns, ReadOptions, ReadIndexes)
-_WRITES = (CounterUpdate, Insert, Update, Delete, Batch)
+_WRITES = (CounterUpdate, Insert, InsertJson, Update, Delete, Batch)
 
 
 def is_about_table(text: str) -> bool:
@@ -54,9 +57,21 @@ def reads_only(shape: Any) -> bool:
     return isinstance(shape, _READS)
 
 
-def is_batch(shape: Any) -> bool:
-    """Return whether this is a batch, which may touch several partitions."""
-    return isinstance(shape, Batch) or (isinstance(shape, Raw) and shape.text.lstrip()[:5].upper() == "BEGIN")
+def in_steps(shape: Any) -> bool:
+    """
+    Return whether a write is carried out in steps, of which a later one may fail when an earlier one is done.
+
+    A batch may touch several partitions; a conditional write is agreed upon before its commit finds too few replicas.
+    """
+    if isinstance(shape, Raw):
+        return shape.text.lstrip()[:5].upper() == "BEGIN" or bool(_CONDITION.search(_QUOTED.sub(" ", shape.text)))
+    conditional = any(getattr(shape, name, False) for name in ("if_not_exists", "if_exists", "conditions"))
+    return conditional or isinstance(shape, Batch)
+
+
+def without_values(text: str) -> str:
+    """Return a server's message without the values that it quotes from a row given as JSON."""
+    return _OF_JSON.sub(r"\1", text)
 
 
 def placeholders(text: str) -> int:

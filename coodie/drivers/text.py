@@ -8,11 +8,11 @@ users of this face alone: nothing of ours reads it.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from coodie.drivers.waiting import in_thread
 from coodie.statement import Raw, Rows, Statement
 
 
@@ -44,9 +44,15 @@ class AbstractDriver(ABC):
         fetch_size: int | None = None,
         paging_state: bytes | None = None,
     ) -> list[dict[str, Any]]:
-        """Run one statement without blocking the loop; here by ``execute`` in a thread."""
-        arguments = (stmt, params, consistency, timeout, fetch_size, paging_state)
-        return await asyncio.to_thread(self.execute, *arguments)
+        """Run one statement without blocking the loop; by ``execute`` in a thread, with the options that are set."""
+        options = {
+            "consistency": consistency,
+            "timeout": timeout,
+            "fetch_size": fetch_size,
+            "paging_state": paging_state,
+        }
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        return await in_thread(self.execute, stmt, params, **given)
 
     def execute_one(
         self, stmt: str, params: Sequence[Any], consistency: str | None = None, timeout: float | None = None
@@ -65,7 +71,7 @@ class AbstractDriver(ABC):
 
     async def close_async(self) -> None:
         """Release the connection without blocking the loop; idempotent."""
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
 
 class TextFace(AbstractDriver):

@@ -1,82 +1,70 @@
 """
 Documents: writing and deleting one row.
 
-Rules that live here: every column is named, in table order, None included; the key is canonical and complete. TTL (s)
-and timestamp (us since 1970) are bound. A conditional write answers an ``LWTResult``, any other None.
+Rules that live here: every column is named, in table order, None included; the key is canonical and complete. What
+touches static columns alone names the partition alone, as CQL wants it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from coodie.cql import render
 from coodie.exceptions import InvalidQueryError
+from coodie.json_values import row_json
+from coodie.plans.changes import changes_of, place_of, split
 from coodie.plans.counters import key_of
-from coodie.query import (
-    CONDITION_OPERATORS,
-    column_named,
-    conditions,
-    consistency_level,
-)
-from coodie.results import LWTResult
-from coodie.schema import Table
-from coodie.statement import (
-    Change,
-    Delete,
-    Insert,
-    Rows,
-    Shape,
-    Statement,
-    Term,
-    Update,
+from coodie.plans.writing import NO_OPTIONS, Write, WriteOptions, if_clause, sent
+from coodie.schema import Column, Table
+from coodie.statement import Delete, Insert, InsertJson, Statement, Term, Update
+
+BYPASSES_MIGRATIONS = (
+    "delete_columns() changes rows past the model and its migrations: a column that is null now reads as its default, "
+    "or not at all where the field has none"
 )
 
-Write = Generator[Statement, Rows, LWTResult | None]
 
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """How a write is sent: ``ttl`` and ``timeout`` in seconds, ``timestamp`` in microseconds since 1970."""
-
-    ttl: int | None = None
-    timestamp: int | None = None
-    consistency: str | None = None
-    timeout: float | None = None
-
-    def values(self) -> list[int]:
-        """Return the values of the USING clause, in its order."""
-        given: dict[str, Any] = {"ttl": self.ttl, "timestamp": self.timestamp}
-        for name, number in given.items():
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
-                raise InvalidQueryError(f"{name} takes an integer, 0 or more, not {number!r}; nothing was sent")
-        return [number for number in given.values() if number is not None]
-
-    def statement(self, shape: Shape, values: list[Any]) -> Statement:
-        """Return the statement of a shape, sent as these options say."""
-        return Statement(shape, tuple(values), render, consistency_level(self.consistency), self.timeout)
-
-
-NO_OPTIONS = WriteOptions()
-
-
-def save(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Generator[Statement, Rows, None]:
+def save(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes every column of a document, over an existing row."""
-    return _send(_insert(document, table, options, if_not_exists=False))
+    return sent(_insert(document, table, options, if_not_exists=False), conditional=False)
 
 
-def insert(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Generator[Statement, Rows, LWTResult]:
+def insert(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes every column of a document unless its row exists, and answers which it was."""
-    return _compare(_insert(document, table, options, if_not_exists=True))
+    return sent(_insert(document, table, options, if_not_exists=True), conditional=True)
+
+
+def save_json(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
+    """Return the plan that writes a document as one JSON text, over an existing row."""
+    text = row_json(table, dict(zip(table.by_name, _row(document, table), strict=True)), to_be_saved=True)
+    shape = InsertJson(table, options.ttl is not None, options.timestamp is not None)
+    return sent(options.statement(shape, [text, *options.values()]), conditional=False)
 
 
 def _insert(document: Any, table: Table, options: WriteOptions, if_not_exists: bool) -> Statement:
-    key = dict(zip((column.name for column in table.primary_key), key_of(document, table), strict=True))
-    values = [key[name] if name in key else _stored(document.__dict__.get(name)) for name in table.by_name]
-    shape = Insert(table, tuple(table.by_name), if_not_exists, options.ttl is not None, options.timestamp is not None)
-    return options.statement(shape, values + options.values())
+    shape = insert_shape(table, if_not_exists, options.ttl is not None, options.timestamp is not None)
+    return options.statement(shape, [*_row(document, table), *options.values()])
+
+
+@lru_cache(maxsize=4096)
+def insert_shape(table: Table, if_not_exists: bool = False, ttl: bool = False, timestamp: bool = False) -> Insert:
+    """Return the shape of the INSERT of whole rows: one object for each set of options."""
+    return Insert(table, tuple(table.by_name), if_not_exists, ttl, timestamp)
+
+
+def _row(document: Any, table: Table) -> list[Any]:
+    """Return the values of a document's row, in table order; refuse one that was read in part."""
+    fields = document.__dict__
+    if len(table.partition_key) > 1:
+        key_of(document, table)  # refuses what is too long together
+    try:
+        return [write(fields[name]) for name, write in table.row_writers]
+    except KeyError as error:
+        raise InvalidQueryError(
+            f"This {type(document).__name__} has no {error}: only() or defer() left that out, and writing the whole "
+            "row would delete it. Use update(); nothing was sent"
+        ) from error
 
 
 def update(
@@ -88,25 +76,27 @@ def update(
     if_exists: bool = False,
     ttl: int | None = None,
 ) -> Write:
-    """Return the plan that sets some columns of a document's row, and then those of the document, if it was applied."""
-    for name in changes:
-        if column_named(table, name).is_key:
-            raise InvalidQueryError(f"Column '{name}' is part of the primary key of {table.name} and cannot be changed")
-    names = [name for name in table.by_name if name in changes]
-    terms, expected = conditions(table, if_conditions or {}, CONDITION_OPERATORS, nullable=True)
+    """
+    Return the plan that changes some columns of a document's row, and sets those of the document if it was applied.
+
+    What is changed inside a collection is not set on the document: what the row then holds is not known here.
+    """
+    assignments, operands, assigned = changes_of(table, changes)
+    terms, expected, exists = if_clause(table, if_conditions, if_exists)
+    touched = [*(change.column for change in assignments), *(term.column for term in terms)]
+    where, key = _named(document, table, touched)
     options = WriteOptions(ttl)
-    values = [*options.values(), *(_stored(changes[name]) for name in names), *key_of(document, table), *expected]
-    assignments = tuple(Change(name) for name in names)
-    shape = Update(table, assignments, key_terms(table), terms, if_exists and not terms, ttl is not None)
-    return _assign(document, changes, options.statement(shape, values), conditional=bool(terms) or if_exists)
+    shape = Update(table, assignments, where, terms, exists, ttl is not None)
+    statement = options.statement(shape, [*options.values(), *operands, *key, *expected])
+    if not assignments:
+        return nothing()
+    return _assign(document, assigned, sent(statement, conditional=bool(terms) or if_exists))
 
 
-def _assign(document: Any, changes: Mapping[str, Any], statement: Statement, conditional: bool) -> Write:
-    if not changes:
-        return None
-    result = yield from _write(statement, conditional)
+def _assign(document: Any, assigned: Mapping[str, Any], write: Write) -> Write:
+    result = yield from write
     if result is None or result.applied:
-        for name, value in changes.items():
+        for name, value in assigned.items():
             setattr(document, name, value)
     return result
 
@@ -123,10 +113,43 @@ def delete(
     timed = options.timestamp is not None
     if table.counters and (if_exists or if_conditions or timed):
         raise InvalidQueryError("Rows of counter tables are deleted without conditions and timestamps")
-    terms, expected = conditions(table, if_conditions or {}, CONDITION_OPERATORS, nullable=True)
-    shape = Delete(table, key_terms(table), conditions=terms, if_exists=if_exists and not terms, timestamp=timed)
+    terms, expected, exists = if_clause(table, if_conditions, if_exists)
+    shape = Delete(table, key_terms(table), conditions=terms, if_exists=exists, timestamp=timed)
     statement = options.statement(shape, [*options.values(), *key_of(document, table), *expected])
-    return _write(statement, conditional=bool(terms) or if_exists)
+    return sent(statement, conditional=bool(terms) or if_exists)
+
+
+def delete_columns(
+    document: Any,
+    table: Table,
+    names: Sequence[str],
+    options: WriteOptions = NO_OPTIONS,
+    *,
+    elements: Iterable[tuple[str, Any]] = (),
+) -> Write:
+    """Return the plan that sets columns of a document's row null, and takes single elements out of collections."""
+    columns = tuple(dict.fromkeys(_data_column(table, name).name for name in names))
+    places = [(_data_column(table, name), place) for name, place in elements]
+    if not columns and not places:
+        raise InvalidQueryError("Name at least one column or element to delete; nothing was sent")
+    within = tuple(column.name for column, _ in places)
+    where, key = _named(document, table, (*columns, *within))
+    shape = Delete(table, where, columns, within, timestamp=options.timestamp is not None)
+    found = [place_of(column, place) for column, place in places]
+    return sent(options.statement(shape, [*found, *options.values(), *key]), conditional=False)
+
+
+def _data_column(table: Table, name: str) -> Column:
+    column, suffix = split(table, name)
+    if suffix:
+        raise InvalidQueryError(f"delete_columns() takes names of columns, not '{name}'; nothing was sent")
+    return column
+
+
+def nothing() -> Write:
+    """Return the plan that sends nothing."""
+    return None
+    yield  # what makes it a generator
 
 
 def key_terms(table: Table) -> tuple[Term, ...]:
@@ -134,20 +157,10 @@ def key_terms(table: Table) -> tuple[Term, ...]:
     return tuple(Term(column.name) for column in table.primary_key)
 
 
-def _write(statement: Statement, conditional: bool) -> Write:
-    return _compare(statement) if conditional else _send(statement)
-
-
-def _send(statement: Statement) -> Generator[Statement, Rows, None]:
-    yield statement
-
-
-def _compare(statement: Statement) -> Generator[Statement, Rows, LWTResult]:
-    items = (yield statement).items
-    answer = dict(items[0]) if items else {"[applied]": True}  # test doubles of users answer nothing
-    applied = bool(answer.pop("[applied]"))
-    return LWTResult(applied, None if applied else answer)
-
-
-def _stored(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
+def _named(document: Any, table: Table, touched: Sequence[str]) -> tuple[tuple[Term, ...], tuple[Any, ...]]:
+    """Return the terms and values that name a document's row, or its partition where only static columns matter."""
+    terms, key = key_terms(table), key_of(document, table)
+    if touched and all(table.by_name[name].static for name in touched):
+        parts = len(table.partition_key)
+        return terms[:parts], key[:parts]
+    return terms, key

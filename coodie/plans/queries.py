@@ -1,142 +1,172 @@
 """
 Queries: reading rows as documents, counting them, paging through them.
 
-Rules that live here: limits are bound; the state of a page travels with its result. What a buffer still holds for a
-counter row is handed in as ``pending`` (None: show what is stored) and added to the rows that were read; a row that
-exists in the buffer alone is found only by its full key. Rows of an exact table are the sums of its writers'.
+Rules that live here: the state of a page travels with its result. A row that exists in a buffer alone is found only by
+its full key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from coodie.cql import render
-from coodie.exceptions import DocumentNotFound, MultipleDocumentsFound
-from coodie.model import Model, document_of
+from coodie.exceptions import DocumentNotFound, InvalidQueryError, MultipleDocumentsFound
+from coodie.json_values import row_json
+from coodie.model import Model, document_of, documents_of
 from coodie.plans import sums
-from coodie.plans.counters import key_of
+from coodie.plans.selection import Pending, Row, View, refuse_unfit, rows_of, select, shown, statement, view_of
 from coodie.query import Query
 from coodie.results import PagedResult
 from coodie.schema import Table
 from coodie.statement import Rows, Select, Selected, Statement
 
 D = TypeVar("D", bound=Model)
-Pending: TypeAlias = Callable[[tuple[Any, ...]], Mapping[str, int] | None] | None
+Missing = TypeVar("Missing")
 
 PAGE_ROWS = 5_000
 """Rows of a page where ``fetch_size`` does not say."""
 
 
-def every(model: type[D], table: Table, query: Query, pending: Pending = None) -> Generator[Statement, Rows, list[D]]:
-    """Answer every document the query matches."""
-    if query.is_empty:
-        return []
-    found: list[D] = []
-    statement = select(table, query, limit=query.limit, fetch_size=query.fetch_size, page=query.page)
-    while True:
-        rows = yield statement
-        found += _documents(model, table, rows, pending)
-        if rows.paging_state is None:
-            return found
-        statement = select(table, query, limit=query.limit, fetch_size=query.fetch_size, page=rows.paging_state)
+def every(
+    model: type[Model], table: Table, query: Query, pending: Pending = None
+) -> Generator[Statement, Rows, list[Any]]:
+    """Return the plan that answers all rows of the query, as it shows them."""
+    return _all(table, query, pending, view_of(model, table, query))
+
+
+def json(
+    model: type[Model], table: Table, query: Query, pending: Pending = None
+) -> Generator[Statement, Rows, list[str]]:
+    """Return the plan that answers all rows of the query, each as a JSON object that ``save_json`` would take."""
+    refuse_unfit(table, query)
+    if query.casts or query.tokens:
+        raise InvalidQueryError("json() gives columns as they are stored: it takes no cast() and no select_token()")
+    return _all(table, query, pending, lambda rows: [_json(table, query, row) for row in rows])
+
+
+def _json(table: Table, query: Query, row: Row) -> str:
+    """Return what a query shows of a row as JSON; nulls stay what they are, but for a counter that nobody touched."""
+    values = {name: row[name] for name in shown(table, query)}
+    values.update((column.name, 0) for column in table.counter_columns if values.get(column.name, 0) is None)
+    return row_json(table, values)
 
 
 def page(
-    model: type[D], table: Table, query: Query, pending: Pending = None
-) -> Generator[Statement, Rows, PagedResult[D]]:
-    """Answer one page of documents and the state of the next."""
-    if query.is_empty:
-        return PagedResult([], None)
-    rows = yield select(table, query, limit=query.limit, fetch_size=query.fetch_size or PAGE_ROWS, page=query.page)
-    return PagedResult(_documents(model, table, rows, pending), rows.paging_state)
+    model: type[Model], table: Table, query: Query, pending: Pending = None
+) -> Generator[Statement, Rows, PagedResult[Any]]:
+    """Return the plan that answers one page of rows and the state of the next."""
+    return _page(table, query, pending, view_of(model, table, query), query.fetch_size or PAGE_ROWS)
 
 
-def first(model: type[D], table: Table, query: Query, pending: Pending = None) -> Generator[Statement, Rows, D | None]:
-    """Answer the first document, or None."""
-    if query.is_empty:
-        return None
-    rows = yield select(table, query, limit=1)
-    return next(iter(_documents(model, table, rows, pending)), None)
+def first(model: type[Model], table: Table, query: Query, pending: Pending = None) -> Generator[Statement, Rows, Any]:
+    """Return the plan that answers the first row, or None."""
+    return _first(table, query, pending, view_of(model, table, query))
 
 
 def count(table: Table, query: Query) -> Generator[Statement, Rows, int]:
-    """Answer how many rows the query matches, at most its limit."""
-    if query.is_empty:
-        return 0
-    if table.counters == "exact":
-        return (yield from _counted(table, query))
-    rows = yield select(table, query, columns=(Selected("*", "count"),))
-    matching = int(next(iter(rows.items[0].values()))) if rows.items else 0
-    return matching if query.limit is None else min(matching, query.limit)
+    """Return the plan that answers how many rows the query has, at most its limit."""
+    refuse_unfit(table, query)
+    if query.page is not None:
+        raise InvalidQueryError("count() counts from the first row: it takes no page()")
+    by_rows = query.distinct or query.group_by or query.per_partition_limit or table.counters == "exact"
+    return _count_keys(table, query) if by_rows else _count(table, query)
 
 
 def one(
     model: type[D], table: Table, query: Query, lookups: Mapping[str, Any], pending: Pending = None
 ) -> Generator[Statement, Rows, D | None]:
-    """Answer the only document the query matches, or None; ``MultipleDocumentsFound`` when there are two."""
-    if query.is_empty:
-        return None
-    key = query.key(table) if table.counters == "exact" else None
-    if key is not None:
-        return (yield from _summed(model, table, query, key, pending))
-    rows = yield select(table, query, limit=2)
-    documents = _documents(model, table, rows, pending)
-    if len(documents) > 1:
-        raise MultipleDocumentsFound(f"Expected one {model.__name__} but found multiple matching {dict(lookups)}")
-    return documents[0] if documents else _buffered(model, table, query, pending)
+    """Return the plan that answers the only document, or None; ``MultipleDocumentsFound`` when there are two."""
+    return _one(model, table, query, lookups, pending, lambda: None)
 
 
 def get(
     model: type[D], table: Table, query: Query, lookups: Mapping[str, Any], pending: Pending = None
 ) -> Generator[Statement, Rows, D]:
-    """Answer the only document the query matches; ``DocumentNotFound`` when there is none."""
-    document = yield from one(model, table, query, lookups, pending)
-    if document is None:
+    """Return the plan that answers the only document; ``DocumentNotFound`` when there is none."""
+
+    def missing() -> NoReturn:
         raise DocumentNotFound(f"No {model.__name__} found matching {dict(lookups)}")
-    return document
+
+    return _one(model, table, query, lookups, pending, missing)
 
 
-def select(
+def _one(
+    model: type[D],
     table: Table,
     query: Query,
-    *,
-    columns: tuple[Selected, ...] = (),
-    limit: int | None = None,
-    fetch_size: int | None = None,
-    page: bytes | None = None,
-) -> Statement:
-    """Return the SELECT of a query; an aggregate over ``columns`` takes no order."""
-    if table.counters == "exact" and not columns:
-        shape = sums.select(table, query, limited=limit is not None)
-    else:
-        order = () if columns else query.order
-        shape = Select(table, columns, query.terms, order, limit is not None, query.allow_filtering)
-    return _statement(shape, query, limit, fetch_size, page)
+    lookups: Mapping[str, Any],
+    pending: Pending,
+    missing: Callable[[], Missing],
+) -> Generator[Statement, Rows, D | Missing]:
+    """Answer the only document the query matches, or what ``missing`` makes of there being none."""
+    if query.is_empty:
+        return missing()
+    key = query.key(table) if table.counters == "exact" else None
+    if key is not None:
+        found = yield from _summed(model, table, query, key, pending)
+        return missing() if found is None else found
+    rows = yield select(table, query, limit=2)
+    documents = documents_of(model, rows_of(table, query, rows.items, pending))
+    if len(documents) > 1:
+        raise MultipleDocumentsFound(f"Expected one {model.__name__} but found multiple matching {dict(lookups)}")
+    found = documents[0] if documents else _buffered(model, table, query, pending)
+    return missing() if found is None else found
 
 
-def _statement(shape: Select, query: Query, limit: int | None, fetch_size: int | None, page: bytes | None) -> Statement:
-    values = query.values if limit is None else (*query.values, limit)
-    return Statement(shape, values, render, query.consistency, query.timeout, fetch_size, page)
-
-
-def _counted(table: Table, query: Query) -> Generator[Statement, Rows, int]:
-    """Count the rows of an exact table: the database can count writers only, so the keys are read page by page."""
-    shape, page, matching = sums.keys(table, query, limited=query.limit is not None), None, 0
+def _all(table: Table, query: Query, pending: Pending, view: View) -> Generator[Statement, Rows, list[Any]]:
+    if query.is_empty:
+        return []
+    found: list[Any] = []
+    page = query.page
     while True:
-        rows = yield _statement(shape, query, query.limit, query.fetch_size or PAGE_ROWS, page)
+        rows = yield select(
+            table, query, limit=query.limit, fetch_size=query.fetch_size, page=page, keyed=bool(pending)
+        )
+        found += view(rows_of(table, query, rows.items, pending))
+        page = rows.paging_state
+        if page is None:
+            return found
+
+
+def _page(
+    table: Table, query: Query, pending: Pending, view: View, fetch_size: int
+) -> Generator[Statement, Rows, PagedResult[Any]]:
+    if query.is_empty:
+        return PagedResult([], None)
+    rows = yield select(table, query, limit=query.limit, fetch_size=fetch_size, page=query.page, keyed=bool(pending))
+    return PagedResult(view(rows_of(table, query, rows.items, pending)), rows.paging_state)
+
+
+def _first(table: Table, query: Query, pending: Pending, view: View) -> Generator[Statement, Rows, Any]:
+    if query.page is not None:  # its state continues this very statement: another limit would make it another one
+        return next(iter((yield from _page(table, query, pending, view, 1)).data), None)
+    if query.is_empty:
+        return None
+    rows = yield select(table, query, limit=1, keyed=bool(pending))
+    return next(iter(view(rows_of(table, query, rows.items, pending))), None)
+
+
+def _count(table: Table, query: Query) -> Generator[Statement, Rows, int]:
+    if query.is_empty:
+        return 0
+    rows = yield statement(
+        Select(table, (Selected("*", "count"),), query.terms, (), False, query.allow_filtering), query
+    )
+    matching = int(next(iter(rows.items[0].values()))) if rows.items else 0
+    return matching if query.limit is None else min(matching, query.limit)
+
+
+def _count_keys(table: Table, query: Query) -> Generator[Statement, Rows, int]:
+    """Count what the database cannot: rows that are groups, parts of partitions, or sums of writers' rows."""
+    key = table.partition_key if query.distinct else table.primary_key
+    query = query.changed(columns=tuple(column.name for column in key), casts=(), tokens=())
+    page, matching = None, 0
+    while not query.is_empty:
+        rows = yield select(table, query, limit=query.limit, fetch_size=query.fetch_size or PAGE_ROWS, page=page)
         matching, page = matching + len(rows.items), rows.paging_state
         if page is None:
-            return matching
-
-
-def _documents(model: type[D], table: Table, rows: Rows, pending: Pending) -> list[D]:
-    items = sums.summed(table, rows.items) if table.counters == "exact" else rows.items
-    documents = [document_of(model, row) for row in items]
-    if pending is not None:
-        for document in documents:
-            _add(document, pending(key_of(document, table)))
-    return documents
+            break
+    return matching
 
 
 def _summed(
@@ -146,10 +176,8 @@ def _summed(
     totals = yield from sums.totals(table, tuple(key.values()), query.consistency, query.timeout)
     if not totals:
         return _buffered(model, table, query, pending)
-    document = document_of(model, {**key, **totals})
-    if pending is not None:
-        _add(document, pending(tuple(key.values())))
-    return document
+    deltas = (pending(tuple(key.values())) if pending is not None else None) or {}
+    return document_of(model, {**key, **{name: total + deltas.get(name, 0) for name, total in totals.items()}})
 
 
 def _buffered(model: type[D], table: Table, query: Query, pending: Pending) -> D | None:
@@ -157,8 +185,3 @@ def _buffered(model: type[D], table: Table, query: Query, pending: Pending) -> D
     key = query.key(table)
     deltas = pending(tuple(key.values())) if pending is not None and key is not None else None
     return document_of(model, {**key, **deltas}) if key is not None and deltas else None
-
-
-def _add(document: Model, deltas: Mapping[str, int] | None) -> None:
-    for name, delta in (deltas or {}).items():
-        document.__dict__[name] += delta

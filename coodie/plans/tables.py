@@ -16,6 +16,8 @@ from typing import Any
 from coodie.cql import render
 from coodie.cql.quote import literal, stored_name
 from coodie.exceptions import InvalidQueryError
+from coodie.plans import sums
+from coodie.plans.documents import insert_shape, key_terms
 from coodie.plans.kinds import Known, Seen, refuse_other_kind
 from coodie.schema import Table
 from coodie.statement import (
@@ -29,6 +31,7 @@ from coodie.statement import (
     ReadIndexes,
     ReadOptions,
     Rows,
+    Select,
     Shape,
     Statement,
     Truncate,
@@ -45,6 +48,18 @@ class Sync:
     dry_run: bool
     statements: list[str] = field(default_factory=list)
     unknown_columns: tuple[str, ...] = ()
+
+    @property
+    def ahead(self) -> list[Statement]:
+        """Return what is worth preparing now that the table is there: reading a row by its key, and writing one."""
+        if self.dry_run or not self.statements:
+            return []
+        table = self.table
+        if table.counters == "exact":
+            return [next(sums.totals(table, ()))]
+        read: Shape = Select(table, where=key_terms(table), limited=True)
+        shapes = [read] if table.counters else [read, insert_shape(table)]
+        return [Statement(shape, render=render) for shape in shapes]
 
     def change(self, shape: Shape) -> Steps:
         """Note a change, and make it unless this is a dry run."""
@@ -114,15 +129,21 @@ def _sync_options(task: Sync) -> Steps:
 
 
 def _same(wanted: Any, stored: Any) -> bool:
-    """Compare an option by its text; a class may be stored with its package, a map with more than was asked for."""
+    """Compare an option by its text; a map may be stored with more than was asked for."""
     if isinstance(wanted, Mapping):
-        return isinstance(stored, Mapping) and all(_same(value, stored.get(name)) for name, value in wanted.items())
+        return isinstance(stored, Mapping) and all(_same_entry(each, stored.get(name)) for name, each in wanted.items())
+    return str(wanted) == str(stored)
+
+
+def _same_entry(wanted: Any, stored: Any) -> bool:
+    """Compare an entry of a map, where all values are text: a class may be stored with its package."""
     text, found = str(wanted).lower(), str(stored).lower()
     return found == text or found.endswith("." + text)
 
 
 def _drop_indexes(task: Sync) -> Steps:
-    kept = {stored_name(column.index) for column in task.table.columns if column.index is not None}
+    indexes = [column.index for column in task.table.columns if column.index is not None]
+    kept = {*indexes, *map(stored_name, indexes)}  # SQLite stores a name as it is given
     rows = (yield Statement(ReadIndexes(task.table), render=render)).items
     for row in rows:
         if row["index_name"] not in kept:

@@ -7,50 +7,28 @@ Rules that live here: bodies are one line of plan on the driver the class resolv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, overload
 
 from coodie import connections, counters
+from coodie.batch import AnyBatch, into
 from coodie.counter_rules import CounterRules
-from coodie.model import Model
-from coodie.plans import documents, queries, sums, tables
+from coodie.plans import documents, queries, sums
 from coodie.plans.counters import checked_delta, key_of
 from coodie.plans.counters import increment as plan_increment
-from coodie.plans.documents import WriteOptions
+from coodie.plans.writing import WriteOptions
 from coodie.query import EVERYTHING
 from coodie.results import LWTResult
 from coodie.run import run
-from coodie.schema import is_abstract
+from coodie.schema import table_of
 from coodie.sync.query import QuerySet
-from coodie.synced import checked_on, known_tables, report
+from coodie.sync.table import TableMethods
+from coodie.synced import checked_on
 
 
-class Document(Model):
+class Document(TableMethods):
     """A table whose rows are written whole."""
-
-    @classmethod
-    def sync_table(cls, dry_run: bool = False, drop_removed_indexes: bool = False) -> list[str]:
-        """Create the table or add what it lacks; return the statements. ``dry_run`` only tells what would be done."""
-        if is_abstract(cls):
-            return []
-        driver, table = connections.resolve(cls)
-        return report(run(tables.sync(table, known_tables(driver), dry_run, drop_removed_indexes), driver))
-
-    @classmethod
-    def drop_table(cls) -> None:
-        """Drop the table and all its rows, if it exists."""
-        driver, table = connections.resolve(cls)
-        cls._halt_counting()
-        with cls._emptying():
-            run(tables.drop(table, known_tables(driver)), driver)
-
-    @classmethod
-    def truncate(cls) -> None:
-        """Remove every row."""
-        driver, table = connections.resolve(cls)
-        cls._halt_counting()
-        with cls._emptying():
-            run(tables.truncate(table), driver)
 
     @classmethod
     def create(cls, /, **fields: Any) -> Self:
@@ -62,20 +40,20 @@ class Document(Model):
     @classmethod
     def find(cls, /, **lookups: Any) -> QuerySet[Self]:
         """Return the QuerySet of rows that match every lookup; nothing is read yet."""
-        return QuerySet(cls, EVERYTHING).filter(**lookups)
+        return QuerySet(cls, EVERYTHING.narrowed(table_of(cls), lookups))
 
     @classmethod
     def find_one(cls, /, **lookups: Any) -> Self | None:
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
-        plan = queries.one(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        plan = queries.one(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
         return run(checked_on(driver, table, plan), driver)
 
     @classmethod
     def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
-        plan = queries.get(cls, table, cls.find(**lookups)._query, lookups, cls._pending_reader())
+        plan = queries.get(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
         return run(checked_on(driver, table, plan), driver)
 
     def save(
@@ -84,10 +62,33 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
+        batch: AnyBatch | None = None,
     ) -> None:
         """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
         driver, table = connections.resolve(type(self))
-        run(documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+        plan = documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
+        run(into(batch, type(self), plan), driver)
+
+    @overload
+    def insert(
+        self,
+        ttl: int | None = ...,
+        timestamp: int | None = ...,
+        consistency: str | None = ...,
+        timeout: float | None = ...,
+        batch: None = ...,
+    ) -> LWTResult: ...
+
+    @overload
+    def insert(
+        self,
+        ttl: int | None = ...,
+        timestamp: int | None = ...,
+        consistency: str | None = ...,
+        timeout: float | None = ...,
+        *,
+        batch: AnyBatch,
+    ) -> None: ...
 
     def insert(
         self,
@@ -95,10 +96,23 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
-    ) -> LWTResult:
-        """Write every field unless a row of the key exists, and tell which it was."""
+        batch: AnyBatch | None = None,
+    ) -> LWTResult | None:
+        """Write every field unless a row of the key exists, and tell which it was; None in a batch, which tells it."""
         driver, table = connections.resolve(type(self))
-        return run(documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+        plan = documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
+        return run(into(batch, type(self), plan), driver)
+
+    def save_json(
+        self,
+        ttl: int | None = None,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write every field as one JSON text, over an existing row; see :meth:`save`."""
+        driver, table = connections.resolve(type(self))
+        run(documents.save_json(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
 
     def update(
         self,
@@ -109,7 +123,12 @@ class Document(Model):
         ttl: int | None = None,
         **changes: Any,
     ) -> LWTResult | None:
-        """Set some columns of the row and, once applied, of this instance; LWTResult if there was a condition."""
+        """
+        Change columns of the row, given as ``column=value`` or ``column__op=value``; LWTResult with a condition.
+
+        Operations on collections: add, append, update, prepend, remove, put, setindex. Plain values are set on this
+        instance too, once applied. ``ttl`` in s. Raises ``InvalidQueryError`` for what a column does not take.
+        """
         driver, table = connections.resolve(type(self))
         plan = documents.update(self, table, changes, if_conditions=if_conditions, if_exists=if_exists, ttl=ttl)
         return run(plan, driver)
@@ -121,12 +140,30 @@ class Document(Model):
         timestamp: int | None = None,
         consistency: str | None = None,
         timeout: float | None = None,
+        batch: AnyBatch | None = None,
     ) -> LWTResult | None:
-        """Delete the row of this key; LWTResult where there was a condition."""
+        """Delete the row of this key; LWTResult where there was a condition, None in a batch."""
         self._about_to_delete()
         driver, table = connections.resolve(type(self))
         options = WriteOptions(None, timestamp, consistency, timeout)
-        return run(documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions), driver)
+        plan = documents.delete(self, table, options, if_exists=if_exists, if_conditions=if_conditions)
+        return run(into(batch, type(self), plan), driver)
+
+    def delete_columns(
+        self,
+        *names: str,
+        timestamp: int | None = None,
+        consistency: str | None = None,
+        timeout: float | None = None,
+        batch: AnyBatch | None = None,
+        collection_elements: Iterable[tuple[str, Any]] | None = None,
+    ) -> None:
+        """Set columns of the row null, and take out elements of collections: ``(column, key or position)``; warns."""
+        warnings.warn(documents.BYPASSES_MIGRATIONS, UserWarning, stacklevel=2)
+        driver, table = connections.resolve(type(self))
+        options = WriteOptions(None, timestamp, consistency, timeout)
+        plan = documents.delete_columns(self, table, names, options, elements=collection_elements or ())
+        run(into(batch, type(self), plan), driver)
 
 
 class CounterDocument(CounterRules, Document):

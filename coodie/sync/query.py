@@ -1,5 +1,5 @@
 """
-QuerySet of the sync face: the builders of ``coodie.query`` and the terminals that run them.
+QuerySet of the sync face: the builders of ``coodie.builders`` and the terminals that run them.
 
 Rules that live here: a QuerySet keeps no rows. Iterating reads page by page; ``len()`` is a COUNT, but for ``list()``,
 which asks for the length of what it has just begun to iterate: it gets that iteration's own number of rows.
@@ -8,17 +8,21 @@ which asks for the length of what it has just begun to iterate: it gets that ite
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any, Generic
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from coodie import connections
+from coodie.builders import D, QueryBuilder
 from coodie.counter_rules import refuse
-from coodie.plans import documents, queries
-from coodie.plans.documents import WriteOptions
-from coodie.query import EVERYTHING, D, Query, QueryBuilder
-from coodie.results import PagedResult
+from coodie.plans import aggregates, bulk, queries
+from coodie.query import EVERYTHING, Query
+from coodie.results import LWTResult, PagedResult
 from coodie.run import run
+from coodie.statement import Rows, Statement
 from coodie.synced import checked_on
+
+T = TypeVar("T")
 
 
 class QuerySet(QueryBuilder[D]):
@@ -28,37 +32,88 @@ class QuerySet(QueryBuilder[D]):
         super().__init__(model, query)
         self._begun: _Iteration[D] | None = None
 
+    def values_list(self, *columns: str) -> QuerySet[tuple[Any, ...]]:
+        """Read rows as tuples of these columns (none named: of those chosen before, else of all)."""
+        return self._tuples(columns)  # type: ignore[no-any-return]  # the same builders over other rows
+
+    def select_token(self, *columns: str) -> QuerySet[tuple[Any, ...]]:
+        """Read rows as tuples of what ``values_list`` names, then the token of the partition key, here named whole."""
+        return self._tokens(columns)  # type: ignore[no-any-return]  # the same builders over other rows
+
     def all(self) -> list[D]:
-        """Return every document."""
-        driver, table = connections.resolve(self._model)
-        plan = queries.every(self._model, table, self._query, self._model._pending_reader())
-        return run(checked_on(driver, table, plan), driver)
+        """Return every row: documents, or tuples after ``values_list``."""
+        return self._rows(queries.every)
 
     def first(self) -> D | None:
-        """Return the first document, or None."""
-        driver, table = connections.resolve(self._model)
-        plan = queries.first(self._model, table, self._query, self._model._pending_reader())
-        return run(checked_on(driver, table, plan), driver)
-
-    def count(self) -> int:
-        """Return the number of rows, counted by the database."""
-        driver, table = connections.resolve(self._model)
-        plan = queries.count(table, self._query)
-        return run(checked_on(driver, table, plan), driver)
+        """Return the first row, or None."""
+        row: D | None = self._rows(queries.first)
+        return row
 
     def paged_all(self) -> PagedResult[D]:
-        """Return one page of ``fetch_size`` documents (else 5,000), and the state that ``page()`` takes to continue."""
-        driver, table = connections.resolve(self._model)
-        plan = queries.page(self._model, table, self._query, self._model._pending_reader())
-        return run(checked_on(driver, table, plan), driver)
+        """Return one page of ``fetch_size`` rows (else 5,000), and the state that ``page()`` takes to continue."""
+        return self._rows(queries.page)
 
-    def create(self, /, **fields: Any) -> None:
-        """Write a new document, over an existing row of its key."""
+    def json(self) -> list[str]:
+        """Return every row as the text of a JSON object, in the encoding that ``save_json`` uses."""
+        return self._rows(queries.json)
+
+    def count(self) -> int:
+        """Return the number of rows, counted by the database, at most the limit."""
+        return self._answer(queries.count)
+
+    def sum(self, column: str) -> Any:
+        """Return the sum of a column, 0 without rows: of integers exact, of any size."""
+        return self._answer(aggregates.single, "sum", column)
+
+    def avg(self, column: str) -> Any:
+        """Return the average of a column, None without values: a float, of decimals a Decimal."""
+        return self._answer(aggregates.single, "avg", column)
+
+    def min(self, column: str) -> Any:
+        """Return the least value of a column, or None."""
+        return self._answer(aggregates.single, "min", column)
+
+    def max(self, column: str) -> Any:
+        """Return the greatest value of a column, or None."""
+        return self._answer(aggregates.single, "max", column)
+
+    def aggregate(self, /, **calls: str) -> dict[str, Any]:
+        """Return several aggregates by name, e.g. ``total="sum(views)", rows="count(*)"``, read at once."""
+        return self._answer(aggregates.aggregate, calls)
+
+    def writetime(self, column: str) -> int | None:
+        """Return when a column of the first row was written, in us since 1970; None without a row or value."""
+        return self._answer(aggregates.first_cell, "writetime", column)
+
+    def column_ttl(self, column: str) -> int | None:
+        """Return the seconds after which a column of the first row expires; None where it does not."""
+        return self._answer(aggregates.first_cell, "ttl", column)
+
+    def create(self, /, **fields: Any) -> LWTResult | None:
+        """Write a new document, over an existing row of its key; after ``if_not_exists()`` tell whether it was new."""
         if self._model.__coodie_counters__:
             refuse("save")
-        driver, table = connections.resolve(self._model)
-        options = WriteOptions(consistency=self._query.consistency, timeout=self._query.timeout)
-        run(documents.save(self._model(**fields), table, options), driver)
+        return self._answer(partial(bulk.create, self._model(**fields)))
+
+    def update(
+        self, /, ttl: int | None = None, if_conditions: Mapping[str, Any] | None = None, **changes: Any
+    ) -> LWTResult | None:
+        """
+        Change columns of the rows whose whole keys are named, as ``Document.update`` does; LWTResult with a condition.
+
+        ``ttl`` (s) beats the chained one. Of one row of counters: add with ``__add``, subtract with ``__remove``.
+        """
+        if not self._model.__coodie_counters__:
+            return self._answer(partial(bulk.update, changes=changes, ttl=ttl, if_conditions=if_conditions))
+        document, deltas = bulk.increment(self._model, self._query, changes, ttl, if_conditions)
+        if deltas:
+            document.increment(**deltas)
+        return None
+
+    def delete(self, if_conditions: Mapping[str, Any] | None = None) -> LWTResult | None:
+        """Delete the rows named by their partition and a prefix of their clustering columns, or by a range there."""
+        self._model._about_to_delete()
+        return self._answer(partial(bulk.delete, if_conditions=if_conditions))
 
     def __iter__(self) -> Iterator[D]:
         self._begun = _Iteration(self)
@@ -69,6 +124,13 @@ class QuerySet(QueryBuilder[D]):
 
     def __bool__(self) -> bool:
         return self.first() is not None
+
+    def _rows(self, plan: Callable[..., Generator[Statement, Rows, T]]) -> T:
+        return self._answer(partial(plan, self._model), self._model._pending_reader())
+
+    def _answer(self, plan: Callable[..., Generator[Statement, Rows, T]], *arguments: Any) -> T:
+        driver, table = connections.resolve(self._model)
+        return run(checked_on(driver, table, plan(table, self._query, *arguments)), driver)
 
 
 class _Iteration(Generic[D]):

@@ -15,7 +15,12 @@ from coodie.run import run
 
 
 def execute_raw(stmt: str, params: Sequence[Any] | None = None) -> list[dict[str, Any]]:
-    """Send a statement as text, its values bound to its ``?``, and return its rows."""
+    """
+    Send a statement as text, its values bound to its ``?``, and return its rows, values as the driver gives them.
+
+    Never sent twice. Raises ``InvalidQueryError`` for a ``params`` that is no list; what the database refuses, as its
+    error.
+    """
     return run(raw.execute(stmt, params), connections.driver_of())
 
 

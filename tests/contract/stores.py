@@ -22,6 +22,7 @@ class Store:
     face: Any
     driver: Any
     runner: asyncio.Runner
+    options: dict[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -60,7 +61,7 @@ def fresh(name: str) -> str:
 def open_store(kind: str, face: str, options: dict[str, Any]) -> Store:
     """Open a driver through a face."""
     runner = asyncio.Runner()
-    store = Store(kind, {"sync": sync, "aio": aio}[face], None, runner)
+    store = Store(kind, {"sync": sync, "aio": aio}[face], None, runner, options)
     store.driver = store.do(store.face.init_coodie(driver_type=kind, **options))
     return store
 

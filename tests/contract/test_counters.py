@@ -23,7 +23,7 @@ SECTION = UUID("11111111-2222-3333-4444-555555555555")
 def page_hits(store: Store) -> Any:
     """Return the guide's model on a table of its own."""
 
-    class PageHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]
+    class PageHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
         url: Annotated[str, PrimaryKey()]
         views: Annotated[int, Counter()]
         unique_visitors: Annotated[int, Counter()]
@@ -113,7 +113,7 @@ def test_what_is_refused_is_not_written(store: Store, hits: Any, url: str, call:
 
 
 def test_composite_keys_name_one_row(store: Store) -> None:
-    class DailyHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]
+    class DailyHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
         section: Annotated[UUID, PrimaryKey(partition_key_index=1)]
         site: Annotated[str, PrimaryKey(partition_key_index=0)]
         day: Annotated[date, ClusteringKey(order="DESC")]

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import Field
 
-from coodie.exceptions import InvalidQueryError, MultipleDocumentsFound
+from coodie.exceptions import MultipleDocumentsFound
 from coodie.fields import Ascii, BigInt, ClusteringKey, Double, Frozen, PrimaryKey, SmallInt, TinyInt, VarInt
 from coodie.results import LWTResult
 from tests.contract.stores import Store, fresh
@@ -27,7 +27,7 @@ class Colour(enum.Enum):
 def posts_model(store: Store) -> Any:
     """Return a model of posts."""
 
-    class Post(store.face.Document):  # type: ignore[name-defined,misc]
+    class Post(store.face.Document):  # type: ignore[name-defined,misc]  # a face chosen at run time
         author: Annotated[str, PrimaryKey()]
         number: Annotated[int, ClusteringKey()]
         title: str = "untitled"
@@ -141,16 +141,6 @@ def test_saving_replaces_the_whole_row(store: Store, posts: Any, ann: str) -> No
     store.do(posts.create(author=ann, number=1, title="first", tags={"a"}, score=3))
     store.do(posts(author=ann, number=1, title="second").save())
     assert store.do(posts.get(author=ann, number=1)) == posts(author=ann, number=1, title="second")
-
-
-def test_a_ttl_is_kept_or_refused_by_name(store: Store, posts: Any, ann: str) -> None:
-    post = posts(author=ann, number=1)
-    if store.is_cassandra:
-        store.do(post.save(ttl=600))
-        assert store.do(posts.get(author=ann)).number == 1
-    else:
-        with pytest.raises(InvalidQueryError, match=r"no TTL"):
-            store.do(post.save(ttl=600))
 
 
 def test_inserting_keeps_what_is_there(store: Store, posts: Any, ann: str) -> None:

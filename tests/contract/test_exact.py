@@ -42,7 +42,7 @@ def page_hits(store: Store, table: str | None = None, kind: str = "exact", *, mo
 def daily_hits(store: Store) -> Any:
     """Return a model with two key columns of either role."""
 
-    class DailyHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]
+    class DailyHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
         site: Annotated[str, PrimaryKey(partition_key_index=0)]
         section: Annotated[UUID, PrimaryKey(partition_key_index=1)]
         day: Annotated[datetime, ClusteringKey(order="DESC")]
@@ -391,7 +391,7 @@ def test_a_kind_is_asked_for_once_and_again_after_a_refusal(store: Store) -> Non
     made_by_others(store, name, "exact")
     hits = page_hits(store, name)
     put(hits, ("/",), "A", views=5)
-    known = connections.driver_of()._known_tables  # type: ignore[attr-defined]
+    known = connections.driver_of()._known_tables  # type: ignore[attr-defined]  # the memory of our drivers
     assert store.do(hits.get(url="/")).views == 5
     assert [(seen.counters, seen.columns) for seen in known.values()] == [("exact", None)]
     assert store.do(hits.sync_table())[0].startswith("CREATE TABLE IF NOT EXISTS")
@@ -421,7 +421,7 @@ def test_an_exact_table_lives_without_ttl_and_keeps_what_its_operator_set(store:
     (options,) = driver.submit(Statement(ReadOptions(table), render=render)).items
     assert options["compaction"]["class"].endswith("LeveledCompactionStrategy")
     assert (options["gc_grace_seconds"], options["default_time_to_live"]) == (864_000, 0)
-    driver.execute(  # type: ignore[attr-defined]
+    driver.execute(  # type: ignore[attr-defined]  # the test itself is of cassandra-driver's
         f"ALTER TABLE {table.full_name} WITH gc_grace_seconds = 60 AND default_time_to_live = 5"
     )
     expected = f"ALTER TABLE {table.full_name} WITH default_time_to_live = 0"

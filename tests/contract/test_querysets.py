@@ -14,7 +14,7 @@ from tests.contract.stores import Store, fresh
 def numbered(store: Store) -> Any:
     """Return a model of numbered rows."""
 
-    class Row(store.face.Document):  # type: ignore[name-defined,misc]
+    class Row(store.face.Document):  # type: ignore[name-defined,misc]  # a face chosen at run time
         part: Annotated[str, PrimaryKey()]
         number: Annotated[int, ClusteringKey()]
         even: bool

@@ -149,7 +149,7 @@ class TestWsgi:
         """The server closes the body without iterating it to its end."""
         response = call_wsgi(wsgi.AggregatorMiddleware(wsgi_site, discard_on_error=True), "/stream")
         next(response)
-        response.close()  # type: ignore[attr-defined]
+        response.close()  # type: ignore[attr-defined]  # the middleware's iterator has it
         assert aggregator.stats().accepted == 1
 
     def test_a_scope_covers_chunks_made_on_another_thread(self, aggregator: Aggregator) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from coodie.cql.quote import column_name, literal, object_name, stored_name
 from coodie.exceptions import InvalidQueryError
-from coodie.plans import counters, documents, queries
-from coodie.plans.documents import WriteOptions
-from coodie.query import OPERATORS
+from coodie.lookups import CONDITION_OPERATORS
+from coodie.plans import counters, documents, selection
+from coodie.plans.writing import WriteOptions
 from coodie.schema import Column, table_of
 from coodie.types import canonical
 from tests.unit.coodie.driving import drive
@@ -124,7 +124,7 @@ def test_every_placeholder_has_a_value(ttl: int | None, timestamp: int | None) -
     post = Post(author="ann", number=1)
     plans: list[Callable[[], Any]] = [
         lambda: documents.save(post, POSTS, WriteOptions(ttl, timestamp)),
-        lambda: documents.insert(post, POSTS, WriteOptions(ttl, timestamp)),
+        lambda: documents.insert(post, POSTS, WriteOptions(ttl)),  # a conditional write takes no timestamp
         lambda: documents.update(post, POSTS, {"title": "t"}, ttl=ttl, if_conditions={"title": None}),
         lambda: documents.delete(post, POSTS, WriteOptions(None, timestamp)),
     ]
@@ -133,7 +133,8 @@ def test_every_placeholder_has_a_value(ttl: int | None, timestamp: int | None) -
         assert statement.cql.count("?") == len(statement.values)
 
 
-LOOKUP = st.sampled_from([f"number__{operator}" for operator in OPERATORS if operator != "in"] + ["number", "author"])
+COMPARED = [f"number__{operator}" for operator in CONDITION_OPERATORS if operator != "in"]
+LOOKUP = st.sampled_from([*COMPARED, "number", "author"])
 
 
 @given(
@@ -147,5 +148,5 @@ def test_the_text_of_a_query_does_not_depend_on_its_values(
     filters: dict[str, Any] = {name: "ann" if name == "author" else 5 for name in lookups}
     if alternatives is not None:
         filters["number__in"] = alternatives
-    statement = queries.select(POSTS, Post.find(**filters)._query, limit=limit)
+    statement = selection.select(POSTS, Post.find(**filters)._query, limit=limit)
     assert statement.cql.count("?") == len(statement.values) == len(filters) + (limit is not None)

@@ -22,6 +22,10 @@ _BANNED_IN_CORE = {"time", "threading", "asyncio", "random", "socket", "logging"
 # Put together from halves, so that this file does not hold what it looks for.
 _MACHINE_PATH = re.compile(r"(?<![\w.:>~-])/" + r"(work|root|home/[\w.-]+)/(?!\s)")
 
+# A checker that is told to look away is told why: "type: ignore[misc]  # why", "noqa: S105 - why".
+_WAIVER = re.compile(r"#\s*(type: ignore|no" + r"qa)\b(?P<rest>.*)")
+_REASONED = re.compile(r"(\[[\w, -]+\]\s+#|: [A-Z0-9, ]+ -) \S")
+
 _LEFTOVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 
@@ -74,3 +78,11 @@ def leftovers(path: Path, text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines(), 1):
         for match in _LEFTOVER.finditer(line):
             yield f"{path}:{number} holds a {match.group()}"
+
+
+def unexplained(path: Path, text: str) -> Iterator[str]:
+    """Find a line that silences a checker and does not say why."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for match in _WAIVER.finditer(line):
+            if not _REASONED.match(match["rest"]):
+                yield f"{path}:{number} gives no reason for {match.group().strip()!r}"

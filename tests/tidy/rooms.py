@@ -24,9 +24,14 @@ _ORGANS = (
 )
 ROOMS = {f"aggregator.{part}": "aggregator.api" for part in _ORGANS.split()}
 ROOMS["aggregator.scopes"] = "aggregator.api"
-ROOMS["coodie.values"] = "coodie.types"
+for _part in ("durations", "floats", "json_scalars", "json_values", "type_text", "values", "written"):
+    ROOMS[f"coodie.{_part}"] = "coodie.types"
 ROOMS["coodie.shapes"] = "coodie.statement"
+ROOMS["coodie.records"] = "coodie.statement"
 ROOMS["coodie.table"] = "coodie.schema"
+ROOMS["coodie.lookups"] = "coodie.query"
+ROOMS["coodie.options"] = "coodie.query"
+ROOMS["coodie.builders"] = "coodie.query"
 
 _FACE = (
     "coodie.run coodie.plans coodie.query coodie.model coodie.fields coodie.connections coodie.drivers.registry "
@@ -34,7 +39,9 @@ _FACE = (
 )
 
 ALLOWED = {
-    "coodie": "coodie.aio coodie.sync coodie.fields coodie.results coodie.batch",
+    "coodie": "coodie.aio coodie.sync coodie.fields coodie.results coodie.batch coodie.types coodie.drivers "
+    "coodie.schema",
+    "coodie.late": "",
     "coodie.exceptions": "",
     "coodie.statement": "",
     "coodie.fields": "",
@@ -74,9 +81,18 @@ ALLOWED = {
 
 # Rows of rooms the design does not name, and lines it did not foresee.
 WIDER = {
+    ("coodie", "coodie.late"): "its names are imported at their first use",
+    ("coodie.sync", "coodie.late"): "likewise",
+    ("coodie.aio", "coodie.late"): "likewise",
+    ("coodie.drivers", "coodie.late"): "likewise",
     ("coodie.counter_rules", "coodie.model"): "what CounterDocument refuses, once for both faces",
     ("coodie.counter_rules", "coodie.counters"): "and its way to the installed sink",
     ("coodie.counter_rules", "coodie.schema"): "what it refuses depends on the kind of the table",
+    ("coodie.batch", "coodie.plans"): "a batch of either face sends a plan",
+    ("coodie.batch", "coodie.run"): "through its face's runner",
+    ("coodie.batch", "coodie.connections"): "on the default connection",
+    ("coodie.batch", "coodie.drivers"): "which its documents' connections are compared with",
+    ("coodie.batch", "coodie.results"): "and answers an LWTResult",
     ("coodie.synced", "coodie.plans"): "what sync_table did to a table, once for both faces",
     ("coodie.synced", "coodie.schema"): "a read is checked against the kind of its Table",
     ("coodie.synced", "coodie.statement"): "a plan yields Statements and is sent Rows",
@@ -84,9 +100,12 @@ WIDER = {
     ("coodie.aio", "coodie.counter_rules"): "the mixin of its CounterDocument",
     ("coodie.sync", "coodie.synced"): "its sync_table",
     ("coodie.aio", "coodie.synced"): "its sync_table",
+    ("coodie.sync", "coodie.statement"): "the types of a plan",
+    ("coodie.aio", "coodie.statement"): "the types of a plan",
     ("coodie.sync", "coodie.schema"): "table_of, which model reaches too",
     ("coodie.aio", "coodie.schema"): "table_of, which model reaches too",
     ("coodie.query", "coodie.schema"): "names are checked against Table and Column when a filter is given",
+    ("coodie.query", "coodie.types"): "and what collections are compared with, as their elements",
     ("coodie.query", "coodie.statement"): "a condition of a query is a Term of the statement",
     ("coodie.plans", "coodie.types"): "keys are checked and made canonical before any round trip",
     ("coodie.plans", "coodie.results"): "a plan answers with PagedResult and LWTResult",

@@ -172,3 +172,17 @@ def test_other_paths_are_left_alone(text: str) -> None:
 def test_a_leftover_is_found() -> None:
     assert list(habits.leftovers(Path("x.py"), "# TO" + "DO: later"))
     assert list(habits.leftovers(Path("x.py"), "# mastodon")) == []
+
+
+@pytest.mark.parametrize(
+    "waiver", ["type: ignore", "type: ignore[misc]", "no" + "qa", "no" + "qa: S105", "no" + "qa: S105 -"]
+)
+def test_a_silenced_checker_without_a_reason_is_found(waiver: str) -> None:
+    assert len(list(habits.unexplained(Path("x.py"), f"a = 1  # {waiver}\nb = 2"))) == 1
+
+
+@pytest.mark.parametrize(
+    "waiver", ["type: ignore[misc, arg-type]  # why", "no" + "qa: S105, B018 - why", "to type: ignorance"]
+)
+def test_a_silenced_checker_with_a_reason_is_accepted(waiver: str) -> None:
+    assert list(habits.unexplained(Path("x.py"), f"a = 1  # {waiver}")) == []

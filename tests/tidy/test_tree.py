@@ -71,6 +71,10 @@ def test_every_python_file_keeps_the_habits(check: Callable[..., Any]) -> None:
     accept(fault for module in modules() for fault in check(module))
 
 
+def test_every_checker_that_is_silenced_is_told_why() -> None:
+    accept(fault for module in modules() for fault in habits.unexplained(module.path, module.text))
+
+
 @pytest.mark.parametrize("check", [habits.machine_paths, habits.leftovers])
 def test_every_text_keeps_the_habits(check: Callable[..., Any]) -> None:
     accept(fault for path, text in text_files() for fault in check(path, text))

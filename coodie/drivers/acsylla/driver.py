@@ -23,10 +23,12 @@ from coodie.drivers import forks
 from coodie.drivers.acsylla.connecting import REQUEST_TIMEOUT, open_session
 from coodie.drivers.acsylla.errors import classified
 from coodie.drivers.acsylla.fanout import Fanout, awaited
+from coodie.drivers.acsylla.prepared import Prepared, is_plain, plain_query
 from coodie.drivers.acsylla.sessions import GivenSession, LoopSession, SessionPerLoop
 from coodie.drivers.acsylla.values import convert_rows
 from coodie.drivers.bridges import run_on
 from coodie.drivers.outcomes import check_process, forget_refused
+from coodie.drivers.pages import sealed, unsealed
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.text import TextFace
 from coodie.exceptions import ConfigurationError, TableRejected
@@ -156,20 +158,22 @@ class AcsyllaDriver(TextFace):
     async def _rows(self, statement: Statement) -> Rows:
         """Send one statement and await its rows, all pages or one."""
         session = await self._sessions.here()
-        query = await session.prepared.query(statement)
+        statements = session.prepared
+        prepared = None if is_plain(statement) else statements.ready(statement) or await statements.get(statement)
+        query = plain_query(statement) if prepared is None else prepared.binder(statement)(statement.values)
         if statement.paging_state is not None:
-            query.set_page_state(statement.paging_state)
+            query.set_page_state(unsealed(statement.paging_state))
         items: list[dict[str, Any]] = []
         while True:
-            page = await self._page(session, query, statement)
+            page = await self._page(session, prepared, query, statement)
             if statement.fetch_size is not None or (page.paging_state is None and not items):
-                return page
+                return sealed(page)
             items += page.items
             if page.paging_state is None:
                 return Rows(items)
             query.set_page_state(page.paging_state)
 
-    async def _page(self, session: LoopSession, query: Any, statement: Statement) -> Rows:
+    async def _page(self, session: LoopSession, prepared: Prepared | None, query: Any, statement: Statement) -> Rows:
         """Send one request and await its page, as dicts of declared types."""
         try:
             result = await session.foreign.execute(query)
@@ -177,11 +181,10 @@ class AcsyllaDriver(TextFace):
             if isinstance(error, CassErrorLibNoHostsAvailable):
                 await session.prepared.check(statement)
             raise classified(error, statement, strict=session.strict) from error
-        state = result.page_state() if result.has_more_pages() else None
         rows = [row.as_dict() for row in result]
-        if rows:
-            convert_rows(rows, list(rows[0]), statement.shape)
-        return Rows(rows, state)
+        if rows and prepared is not None:
+            convert_rows(rows, prepared.readers(rows[0], statement.shape))
+        return Rows(rows, result.page_state() if result.has_more_pages() else None)
 
     def _check_usable(self) -> None:
         """Refuse to use a connection that is closed, or a session of the user's in a forked child."""

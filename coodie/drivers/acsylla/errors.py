@@ -14,10 +14,11 @@ from acsylla import errors
 
 from coodie.drivers.outcomes import raised_as
 from coodie.drivers.refusals import (
+    in_steps,
     is_about_table,
-    is_batch,
     reads_only,
     refusal_of_text,
+    without_values,
 )
 from coodie.exceptions import (
     DriverError,
@@ -65,7 +66,7 @@ def refused_text(error: Exception, statement: Statement) -> DriverError:
 
 def described(error: BaseException) -> str:
     """Return one line about an error."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(without_values(str(error)).split()) or type(error).__name__
 
 
 def _leaf(error: Any, statement: Statement, strict: bool) -> type[DriverError]:
@@ -81,7 +82,7 @@ def _leaf(error: Any, statement: Statement, strict: bool) -> type[DriverError]:
     if isinstance(error, _NEVER_SENT) or (isinstance(error, RuntimeError) and "closed" in str(error)):
         return NotApplied
     if isinstance(error, errors.CassErrorServerUnavailable):
-        return MaybeApplied if strict or is_batch(statement.shape) else NotApplied
+        return MaybeApplied if strict or in_steps(statement.shape) else NotApplied
     if isinstance(error, errors.CassErrorLibNoHostsAvailable):
         return MaybeApplied if statement.idempotent else NotApplied
     return MaybeApplied

@@ -12,16 +12,17 @@ Rules that live here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from acsylla import Consistency, create_statement
 
+from coodie.drivers.acsylla.detours import text_of
 from coodie.drivers.acsylla.errors import refused_text
-from coodie.drivers.acsylla.values import writers_of
+from coodie.drivers.acsylla.values import Readers, readers_of, writers_of
 from coodie.drivers.refusals import placeholders
-from coodie.exceptions import ConfigurationError, InvalidQueryError, NotApplied, RowRejected
+from coodie.exceptions import ConfigurationError, InvalidQueryError, NotApplied, Rejected, RowRejected
 from coodie.statement import SCHEMA_SHAPES, CounterUpdate, Raw, Statement
 
 Key = tuple[str, bool]
@@ -33,19 +34,36 @@ _CACHED_AT_MOST = 5_000  # texts; more means that values were written into them
 class Prepared:
     """One prepared statement and what binding values to it needs to know."""
 
-    __slots__ = ("_count", "_foreign", "_writers")
+    __slots__ = ("_binder", "_count", "_foreign", "_options", "_read", "_readers", "_writers")
 
     def __init__(self, foreign: Any, statement: Statement) -> None:
         self._foreign = foreign
         self._count = placeholders(statement.cql)
         self._writers = writers_of(statement.shape)
+        self._options: tuple[Any, ...] | None = None
+        self._binder: Binder
+        self._read: tuple[Any, ...] = ()
+        self._readers: Readers
+
+    def readers(self, row: Mapping[str, Any], shape: Any) -> Readers:
+        """Return what converts the rows of an answer: that of the last answer, if it had the same columns."""
+        read = getattr(shape, "table", None), *row  # a conditional write answers more where it was not applied
+        if read != self._read:
+            self._read, self._readers = read, readers_of(list(row), shape)
+        return self._readers
 
     def binder(self, statement: Statement) -> Binder:
         """
-        Return the function that makes acsylla statements like a template from its values.
+        Return the function that makes acsylla statements like a template from its values; the last one is kept.
 
         It raises InvalidQueryError for a wrong number of values, RowRejected for a value that cannot be encoded.
         """
+        options = statement.consistency, statement.timeout, statement.fetch_size
+        if options != self._options:
+            self._options, self._binder = options, self._new_binder(statement)
+        return self._binder
+
+    def _new_binder(self, statement: Statement) -> Binder:
         bind, count, writers, text = self._foreign.bind, self._count, self._writers, statement.cql
         policy, consistency, rest = _policy(statement), _consistency_of(statement), _rest(statement)
 
@@ -56,6 +74,8 @@ class Prepared:
                 )
             try:
                 query = bind(_written(values, writers) if writers else values)
+            except InvalidQueryError:
+                raise
             except Exception as error:  # the encoders raise TypeError, ValueError, OverflowError, CassException, ...
                 raise _refused(values, text, error) from error
             query.set_retry_policy(policy)
@@ -68,7 +88,13 @@ class Prepared:
 
 def plain_query(statement: Statement) -> Any:
     """Return the acsylla statement for a text that takes no values, with policy, consistency, timeout and page size."""
-    query, consistency, rest = create_statement(statement.cql), _consistency_of(statement), _rest(statement)
+    consistency, rest = _consistency_of(statement), _rest(statement)
+    try:
+        query = create_statement(statement.cql)
+    except UnicodeEncodeError as error:  # its own text would show what surrounds the surrogate
+        raise Rejected(
+            "Refused, nothing was written: the text holds a lone surrogate.", statement=statement.cql
+        ) from error
     query.set_retry_policy(_policy(statement))
     if consistency is not None:
         query.set_consistency(consistency)
@@ -122,11 +148,9 @@ class PreparedStatements:
         self._ready: dict[Key, Prepared] = {}
         self._under_way: dict[Key, asyncio.Task[Prepared]] = {}
 
-    async def query(self, statement: Statement) -> Any:
-        """Return the acsylla statement to send: bound, or plain text where there is nothing to bind."""
-        if is_plain(statement):
-            return plain_query(statement)
-        return (await self.get(statement)).binder(statement)(statement.values)
+    def ready(self, statement: Statement) -> Prepared | None:
+        """Return the prepared statement if there is one."""
+        return self._ready.get(_key(statement))
 
     async def get(self, statement: Statement) -> Prepared:
         """Return the prepared statement, preparing it or waiting for the task that does."""
@@ -136,7 +160,7 @@ class PreparedStatements:
             return ready
         task = self._under_way.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._prepare(key, statement))
+            task = self._under_way[key] = asyncio.create_task(self._prepare(key, text_of(statement), statement))
         return await asyncio.shield(task)  # cancelling one waiter must not cancel them all
 
     async def check(self, statement: Statement) -> None:
@@ -150,10 +174,10 @@ class PreparedStatements:
             with suppress(NotApplied):
                 await self.get(statement)
 
-    async def _prepare(self, key: Key, statement: Statement) -> Prepared:
-        """Ask the server to prepare a text, and keep the answer."""
+    async def _prepare(self, key: Key, text: str, statement: Statement) -> Prepared:
+        """Ask the server to prepare the text of a statement, and keep the answer."""
         try:
-            prepared = Prepared(await self._session.create_prepared(key[0]), statement)
+            prepared = Prepared(await self._session.create_prepared(text), statement)
         except Exception as error:
             raise refused_text(error, statement) from error
         finally:
@@ -171,7 +195,10 @@ def _key(statement: Statement) -> Key:
 
 def is_plain(statement: Statement) -> bool:
     """Return whether a statement is sent as text: schema changes, and texts that take no values."""
-    return not statement.values and isinstance(statement.shape, (*SCHEMA_SHAPES, Raw))
+    shape = statement.shape
+    if isinstance(shape, Raw):
+        return not statement.values and not placeholders(shape.text)  # else preparing counts what is missing
+    return type(shape) in SCHEMA_SHAPES
 
 
 def _consistency_of(statement: Statement) -> Any:

@@ -3,22 +3,32 @@ Values between Python and acsylla, chosen by the columns of a statement's table,
 
 Rules that live here:
 
-* UUIDs and addresses arrive as text, ``varint`` (``SUM(CAST(n AS varint))`` too) as signed big-endian bytes; all other
-  types arrive as they are declared. A statement given as text has no table: its values stay as they arrive.
-* On the way in a ``varint`` wants the same bytes, and a time without zone is UTC (acsylla would take it as local).
+* UUIDs, addresses and durations arrive as text, ``varint`` (``SUM(CAST(n AS varint))`` too) as signed big-endian bytes,
+  and what ``detours`` sends around as JSON or bytes; all other types arrive as they are declared. A statement given as
+  text has no table: its values stay as they arrive.
+* On the way in a ``varint`` wants the same bytes, and a time without zone is UTC (acsylla would take it as local). A
+  ``Decimal`` for a text of the user's is refused: acsylla would store another number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import Any, get_origin
+from typing import Any, NamedTuple, get_origin
 from uuid import UUID
 
-from coodie.statement import Batch, Change, CounterUpdate, Delete, Insert, Select, Term, Update
+from coodie.drivers.acsylla.detours import AS_BYTES, Result, goes_as_json, results_of
+from coodie.drivers.acsylla.kinds import kinds_of
+from coodie.exceptions import InvalidQueryError
+from coodie.json_values import json_text, json_value
+from coodie.statement import Select
+from coodie.type_text import collection_of
+from coodie.types import CqlDuration, shortest
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Converter = Callable[[Any], Any]
 
 _READERS: dict[str, Converter] = {
@@ -26,19 +36,48 @@ _READERS: dict[str, Converter] = {
     "timeuuid": UUID,
     "inet": ip_address,
     "varint": lambda value: int.from_bytes(value, "big", signed=True),
+    "float": shortest,
+    "duration": CqlDuration.parse,
 }
+
+
+def _without_nul(value: str) -> str:
+    """Return text for a column of type ascii, which acsylla would cut at a NUL."""
+    if "\0" in value:
+        raise InvalidQueryError("acsylla cannot write ascii text with a NUL in it; nothing was sent")
+    return value
+
+
 _WRITERS: dict[str, Converter] = {
     "varint": lambda value: value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True),
     "timestamp": lambda value: value.replace(tzinfo=UTC) if value.tzinfo is None else value,
+    "duration": lambda value: (value.months, value.days, value.nanoseconds),
+    "ascii": _without_nul,
 }
-_OF_THE_COLUMN = (None, "sum", "avg", "min", "max")  # functions whose result has the type of their argument
 
 
-def convert_rows(rows: list[dict[str, Any]], names: Sequence[str], shape: Any) -> None:
-    """Turn the values of a page into the declared Python types, in place."""
+class Readers(NamedTuple):
+    """How rows of one result are read: their column names where acsylla gives others, and the converters."""
+
+    called: tuple[str, ...] | None
+    converters: tuple[tuple[str, Converter], ...]
+
+
+def readers_of(names: Sequence[str], shape: Any) -> Readers:
+    """Return how to read the rows of a result from its column names and what was asked."""
     if getattr(shape, "table", None) is None:
-        return
-    for name, converter in _converters(names, shape):
+        return Readers(None, ())
+    results = _results(names, shape)
+    called = tuple(result.name or name for result, name in zip(results, names, strict=True))
+    return Readers(None if called == tuple(names) else called, tuple(_converters(called, results, shape.table)))
+
+
+def convert_rows(rows: list[dict[str, Any]], readers: Readers) -> None:
+    """Turn the values of a page into the declared Python types, in place."""
+    called, converters = readers
+    if called is not None:
+        rows[:] = [dict(zip(called, row.values(), strict=True)) for row in rows]
+    for name, converter in converters:
         for row in rows:
             value = row[name]
             if value is not None:
@@ -47,69 +86,57 @@ def convert_rows(rows: list[dict[str, Any]], names: Sequence[str], shape: Any) -
 
 def writers_of(shape: Any) -> tuple[tuple[int, Converter], ...]:
     """Return the positions of a shape's values that need help on the way in, each with what helps it."""
-    return tuple((i, writer) for i, kind in enumerate(_kinds(shape)) if kind and (writer := _converter(kind, False)))
+    return tuple((i, writer) for i, kind in enumerate(kinds_of(shape)) if kind and (writer := _writer(kind)))
 
 
-def _converters(names: Sequence[str], shape: Any) -> Iterator[tuple[str, Converter]]:
+def _results(names: Sequence[str], shape: Any) -> Sequence[Result]:
+    """Return what is known of the columns of a result; that of a write has the columns of its table."""
+    selected = results_of(shape) if isinstance(shape, Select) else ()
+    if len(selected) == len(names):
+        return selected
+    found = (shape.table.by_name.get(name) for name in names)
+    return [Result(None, column and column.cql_type, None) for column in found]
+
+
+def _converters(names: Sequence[str], results: Sequence[Result], table: Any) -> Iterator[tuple[str, Converter]]:
     """Yield the result columns that need a converter."""
-    by_name = shape.table.by_name
-    selected = shape.columns if isinstance(shape, Select) and len(shape.columns) == len(names) else ()
-    for position, name in enumerate(names):
-        column, kind = by_name.get(name), None
-        if selected:
-            chosen = selected[position]
-            column = by_name.get(chosen.column) if chosen.function in _OF_THE_COLUMN else None
-            kind = chosen.cast if chosen.function in _OF_THE_COLUMN else None
-        if kind is None and column is not None:
-            kind = column.cql_type
-        reader = _converter(kind, True) if kind else None
+    for name, result in zip(names, results, strict=True):
+        reader = _reader(result)
+        column = table.by_name.get(name)
         if column is not None and frozenset in (column.annotation, get_origin(column.annotation)):
             reader = _frozen(reader)
         if reader is not None:
             yield name, reader
 
 
-def _kinds(shape: Any) -> Iterator[str | None]:
-    """Yield the CQL type of each value of a shape, or None where it does not matter, in the order of its values."""
-    if isinstance(shape, Insert):
-        yield from (shape.table.by_name[name].cql_type for name in shape.columns)
-        yield from (None for given in (shape.ttl, shape.timestamp) if given)
-    elif isinstance(shape, CounterUpdate):
-        yield from (None for _ in shape.columns)
-        yield from (column.cql_type for column in shape.table.primary_key)
-    elif isinstance(shape, Select):
-        yield from (_kind_of_term(shape.table, term) for term in shape.where)
-    elif isinstance(shape, Update):
-        yield from (None for given in (shape.ttl, shape.timestamp) if given)
-        for change in shape.changes:
-            yield from _kinds_of_change(shape.table, change)
-        yield from (_kind_of_term(shape.table, term) for term in (*shape.where, *shape.conditions))
-    elif isinstance(shape, Delete):
-        yield from (None for _ in (shape.elements if not shape.timestamp else (None, *shape.elements)))
-        yield from (_kind_of_term(shape.table, term) for term in (*shape.where, *shape.conditions))
-    elif isinstance(shape, Batch):
-        for each in shape.shapes:
-            yield from _kinds(each)
-
-
-def _kind_of_term(table: Any, term: Term) -> str | None:
-    """Return the type of the value of a condition."""
-    column = table.by_name.get(term.column)
-    if column is None or term.token:
+def _reader(result: Result) -> Converter | None:
+    if result.kind is None:
         return None
-    arguments = _arguments(column.cql_type)
-    if term.operator in ("CONTAINS", "CONTAINS KEY"):
-        return arguments[0 if term.operator == "CONTAINS KEY" else -1] if arguments else None
-    return f"list<{column.cql_type}>" if term.operator == "IN" else str(column.cql_type)
+    if result.way == AS_BYTES:
+        return _moment
+    return partial(json_value, result.kind) if result.way else _converter(result.kind, True)
 
 
-def _kinds_of_change(table: Any, change: Change) -> tuple[str | None, ...]:
-    """Return the types of the values of an assignment: ``c[?] = ?`` has two."""
-    kind: str = table.by_name[change.column].cql_type
-    if change.operation != "put":
-        return (kind,)
-    arguments = _arguments(kind)
-    return (arguments[0], arguments[1]) if len(arguments) == 2 else (None, arguments[0] if arguments else None)
+def _writer(kind: str) -> Converter | None:
+    if kind == "?":
+        return _without_decimals
+    return partial(json_text, kind) if goes_as_json(kind, reading=False) else _converter(kind, False)
+
+
+def _moment(value: bytes) -> datetime:
+    return _EPOCH + timedelta(milliseconds=int.from_bytes(value, "big", signed=True))
+
+
+def _without_decimals(value: Any) -> Any:
+    """Return a value for a text of the user's, refusing a Decimal in it."""
+    if isinstance(value, Decimal):
+        raise InvalidQueryError(
+            "acsylla would store another number: write fromJson(?) in the text, give it as JSON; nothing was sent"
+        )
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            _without_decimals(each)
+    return value
 
 
 @lru_cache(maxsize=1024)
@@ -118,9 +145,7 @@ def _converter(kind: str, reading: bool) -> Converter | None:
     plain = (_READERS if reading else _WRITERS).get(kind)
     if plain is not None or "<" not in kind:
         return plain
-    outer, arguments = kind.split("<", 1)[0], _arguments(kind)
-    if outer == "frozen":
-        return _converter(arguments[0], reading)
+    outer, arguments = collection_of(kind)
     inner = [_converter(argument, reading) for argument in arguments]
     if not any(inner):
         return None
@@ -130,20 +155,6 @@ def _converter(kind: str, reading: bool) -> Converter | None:
         return lambda value: tuple(_or_none(convert, v) for convert, v in zip(inner, value, strict=False))
     collection = set if outer == "set" else list
     return lambda value: collection(_or_none(inner[0], v) for v in value)
-
-
-@lru_cache(maxsize=1024)
-def _arguments(kind: str) -> tuple[str, ...]:
-    """Return the arguments of a parametrised type: ``map<text, list<int>>`` -> ``text``, ``list<int>``."""
-    if "<" not in kind:
-        return ()
-    found, depth, start = [], 0, kind.index("<") + 1
-    for position, sign in enumerate(kind):
-        depth += (sign == "<") - (sign == ">")
-        if (sign == "," and depth == 1) or (sign == ">" and depth == 0):
-            found.append(kind[start:position].strip())
-            start = position + 1
-    return tuple(found)
 
 
 def _or_none(convert: Converter | None, value: Any) -> Any:

@@ -18,7 +18,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -32,9 +33,11 @@ from coodie.drivers.cassandra.errors import classified, not_sent, refused_text
 from coodie.drivers.cassandra.fanout import Fanout, Sender
 from coodie.drivers.cassandra.forking import abandon
 from coodie.drivers.cassandra.prepared import NEVER_RESEND, Prepared, PreparedStatements, instructions
-from coodie.drivers.cassandra.values import convert_rows
+from coodie.drivers.cassandra.values import convert_rows, readers_of
 from coodie.drivers.outcomes import check_process, forget_refused, outcome_of
+from coodie.drivers.pages import sealed, unsealed
 from coodie.drivers.protocol import Settle, Work
+from coodie.drivers.refusals import placeholders
 from coodie.drivers.text import TextFace
 from coodie.exceptions import ConfigurationError, CoodieError, DriverError
 from coodie.statement import SCHEMA_SHAPES, Raw, Rows, Statement
@@ -78,14 +81,15 @@ class CassandraDriver(TextFace):
     def submit(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any thread; blocks it."""
         self._check_usable()
-        query = self._query(statement, None if _is_plain(statement) else self._prepared.get(statement))
+        prepared = None if _is_plain(statement) else self._prepared.get(statement)
+        query = self._query(statement, prepared)
         items: list[dict[str, Any]] = []
-        state = statement.paging_state
+        state = unsealed(statement.paging_state)
         while True:
-            page = self._page(query, statement, state)
+            page = self._page(query, prepared, statement, state)
             state = page.paging_state
             if statement.fetch_size is not None or (state is None and not items):
-                return page
+                return sealed(page)
             items += page.items
             if state is None:
                 return Rows(items)
@@ -94,17 +98,16 @@ class CassandraDriver(TextFace):
         """Send one statement and return its rows. From any event loop; never blocks it."""
         if self._pid != os.getpid():
             await asyncio.to_thread(self._check_usable)
-        prepared = None if _is_plain(statement) else self._prepared.ready(statement.cql)
-        if prepared is None and not _is_plain(statement):
-            prepared = await self._prepared.get_async(statement)
+        plain = _is_plain(statement)
+        prepared = None if plain else self._prepared.ready(statement.cql) or await self._prepared.get_async(statement)
         query = self._query(statement, prepared)
         items: list[dict[str, Any]] = []
-        state = statement.paging_state
+        state = unsealed(statement.paging_state)
         while True:
-            page = await self._page_async(query, statement, state)
+            page = await self._page_async(query, prepared, statement, state)
             state = page.paging_state
             if statement.fetch_size is not None or (state is None and not items):
-                return page
+                return sealed(page)
             items += page.items
             if state is None:
                 return Rows(items)
@@ -113,6 +116,18 @@ class CassandraDriver(TextFace):
         """Send a stream of statements, at most ``limit`` in flight; see the protocol. Settles on the client's loop."""
         self._check_usable()
         Fanout(work, limit, settle, self._ready_sender, self._new_sender).run()
+
+    def prepare(self, statements: Iterable[Statement]) -> None:
+        """Prepare statements before they are needed; one that fails is left to its first use. Blocks."""
+        for statement in statements:
+            with suppress(CoodieError):
+                self._prepared.get(statement)
+
+    async def prepare_async(self, statements: Iterable[Statement]) -> None:
+        """Prepare statements before they are needed; see :meth:`prepare`. From any event loop."""
+        for statement in statements:
+            with suppress(CoodieError):
+                await self._prepared.get_async(statement)
 
     def close(self) -> None:
         """Close the cluster, if it is ours. From any thread; idempotent."""
@@ -153,16 +168,18 @@ class CassandraDriver(TextFace):
         except Exception as error:
             raise not_sent(error, statement) from error
 
-    def _page(self, query: Any, statement: Statement, state: bytes | None) -> Rows:
+    def _page(self, query: Any, prepared: Prepared | None, statement: Statement, state: bytes | None) -> Rows:
         """Send one request and wait for its page of rows."""
         future = self._sent(query, statement, state)
         try:
             result = future.result()
         except Exception as error:
             raise self._classified(error, statement, future) from error
-        return _rows(result, statement, future)
+        return _rows(result, prepared, statement, future)
 
-    async def _page_async(self, query: Any, statement: Statement, state: bytes | None) -> Rows:
+    async def _page_async(
+        self, query: Any, prepared: Prepared | None, statement: Statement, state: bytes | None
+    ) -> Rows:
         """Send one request and await its page of rows."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -173,7 +190,7 @@ class CassandraDriver(TextFace):
         result = await answer
         if isinstance(result, Exception):
             raise self._classified(result, statement, future) from result
-        return _rows(ResultSet(future, result), statement, future)
+        return _rows(ResultSet(future, result), prepared, statement, future)
 
     def _ready_sender(self, template: Statement) -> Sender | None:
         """Return what sends statements like a template if it is prepared. Never blocks."""
@@ -235,7 +252,10 @@ class CassandraDriver(TextFace):
 
 def _is_plain(statement: Statement) -> bool:
     """Return whether a statement is sent as text: schema changes, and texts that take no values."""
-    return not statement.values and isinstance(statement.shape, (*SCHEMA_SHAPES, Raw))
+    shape = statement.shape
+    if isinstance(shape, Raw):
+        return not statement.values and not placeholders(shape.text)  # else preparing counts what is missing
+    return type(shape) in SCHEMA_SHAPES
 
 
 def _timeout(statement: Statement) -> dict[str, float]:
@@ -257,15 +277,15 @@ def _put(answer: asyncio.Future[Any], result: Any) -> None:
         answer.set_result(result)
 
 
-def _rows(result: Any, statement: Statement, future: Any) -> Rows:
+def _rows(result: Any, prepared: Prepared | None, statement: Statement, future: Any) -> Rows:
     """Return a page as dicts of declared types, with the state of the next page."""
     if not future.is_schema_agreed:
         _log.warning("The nodes had not yet agreed on the schema after %r", statement.cql)
     page = result.current_rows
     if not page:
         return Rows([], result.paging_state)
-    names = result.column_names
+    names, types, table = result.column_names, result.column_types, getattr(statement.shape, "table", None)
     if not isinstance(page[0], dict):  # the row factory of a session of the user's
         page = [dict(zip(names, row, strict=True)) for row in page]
-    convert_rows(page, names, result.column_types, getattr(statement.shape, "table", None))
+    convert_rows(page, (readers_of if prepared is None else prepared.readers)(names, types, table))
     return Rows(page, result.paging_state)

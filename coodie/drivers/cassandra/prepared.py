@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.policies import FallthroughRetryPolicy
 
-from coodie.drivers.cassandra.values import address_text, addresses_of
+from coodie.drivers.cassandra.values import Readers, address_text, addresses_of, readers_of
 from coodie.exceptions import ConfigurationError, InvalidQueryError, RowRejected
 from coodie.statement import CounterUpdate, Statement
 
@@ -33,20 +33,37 @@ _CACHED_AT_MOST = 5_000  # texts; more means that values were written into them
 class Prepared:
     """One prepared statement and what binding values to it needs to know."""
 
-    __slots__ = ("_addresses", "_columns", "_foreign")
+    __slots__ = ("_addresses", "_columns", "_foreign", "_kept", "_readers")
 
     def __init__(self, foreign: Any) -> None:
         self._foreign = foreign
+        self._kept: tuple[Any, Binder] | None = None
+        self._readers: tuple[Any, Readers] | None = None
         self._columns = foreign.column_metadata or ()
         self._addresses = addresses_of([column.type for column in self._columns])
 
+    def readers(self, names: Sequence[str], types: Sequence[Any], table: Any) -> Readers:
+        """Return what converts the rows of an answer: that of the last answer, if it had the same columns."""
+        columns = table, names, types  # a text of the user's may be about a table that has changed
+        kept = self._readers  # one attribute, read and set at once: threads share a prepared statement
+        if kept is None or kept[0] != columns:
+            kept = self._readers = columns, readers_of(names, types, table)
+        return kept[1]
+
     def binder(self, statement: Statement, retrying: Any) -> Binder:
         """
-        Return the function that makes client statements like a template from its values.
+        Return the function that makes client statements like a template from its values; the last one is kept.
 
         It raises InvalidQueryError for a wrong number of values, RowRejected for a value that cannot be encoded.
-        ``retrying``: the policy for what may be sent twice.
+        ``retrying``: the policy for what may be sent twice, the same at every call.
         """
+        options = type(statement.shape), statement.consistency, statement.fetch_size
+        kept = self._kept
+        if kept is None or kept[0] != options:
+            kept = self._kept = options, self._new_binder(statement, retrying)
+        return kept[1]
+
+    def _new_binder(self, statement: Statement, retrying: Any) -> Binder:
         bind, count, addresses, text = self._foreign.bind, len(self._columns), self._addresses, statement.cql
         instruct = instructions(statement, retrying)
 

@@ -5,9 +5,11 @@ Rules that live here:
 
 * Converters are chosen once per result, from its column types; columns of text, numbers, counters, UUIDs and blobs have
   none and cost nothing per row.
-* ``timestamp`` comes back as an aware datetime in UTC, to the millisecond that is stored (the client reckons in floats,
-  which are wrong by microseconds in distant years), ``date`` and ``time`` as those of ``datetime``, ``inet`` as an
-  address, sets and maps as ``set`` and ``dict``.
+* Inside a set, or as the key of a map, a set comes back as ``frozenset``, a list as ``tuple``: they must be hashable.
+* ``float`` comes back as the shortest decimal that names it, ``duration`` as ``CqlDuration``, ``timestamp`` as an aware
+  datetime in UTC, to the millisecond that is stored (the client reckons in floats, which are wrong by microseconds in
+  distant years), ``date`` and ``time`` as those of ``datetime``, ``inet`` as an address, sets and maps as ``set`` and
+  ``dict``.
 * Only addresses need help on the way in: the client's encoder wants their text.
 """
 
@@ -20,7 +22,10 @@ from typing import Any, get_origin
 
 from cassandra import cqltypes
 
+from coodie.types import CqlDuration, shortest
+
 Converter = Callable[[Any], Any]
+Readers = tuple[tuple[str, Converter], ...]
 
 
 def _moment(value: datetime) -> datetime:
@@ -37,35 +42,43 @@ _PLAIN: dict[type[Any], Converter] = {
     cqltypes.SimpleDateType: lambda value: value.date(),
     cqltypes.TimeType: lambda value: value.time(),
     cqltypes.InetAddressType: ip_address,
+    cqltypes.FloatType: shortest,
+    cqltypes.DurationType: lambda value: CqlDuration(value.months, value.days, value.nanoseconds),
 }
 
 
-def convert_rows(rows: list[dict[str, Any]], names: Sequence[str], types: Sequence[Any], table: Any) -> None:
-    """Turn the values of a page into the declared Python types, in place; ``table`` may be None."""
-    converters = [(name, converter) for name, kind in zip(names, types, strict=True) if (converter := reader(kind))]
-    if not converters:
-        return
-    if table is not None:
-        converters = [(name, _frozen(converter, table.by_name.get(name))) for name, converter in converters]
-    for row in rows:
-        for name, converter in converters:
+def readers_of(names: Sequence[str], types: Sequence[Any], table: Any) -> Readers:
+    """Return the columns of a result that need a converter, each with its own; ``table`` may be None."""
+    columns = {} if table is None else table.by_name
+    found = zip(names, map(reader, types), strict=True)
+    return tuple((name, _frozen(converter, columns.get(name))) for name, converter in found if converter)
+
+
+def convert_rows(rows: list[dict[str, Any]], readers: Readers) -> None:
+    """Turn the values of a page into the declared Python types, in place."""
+    for name, converter in readers:
+        for row in rows:
             value = row[name]
             if value is not None:
                 row[name] = converter(value)
 
 
-def reader(kind: Any) -> Converter | None:
-    """Return what turns a value of a CQL type into the declared type, or None where it is one already."""
+def reader(kind: Any, hashable: bool = False) -> Converter | None:
+    """
+    Return what turns a value of a CQL type into the declared type, or None where it is one already.
+
+    ``hashable``: the value is to stand in a set, or be the key of a map.
+    """
     plain = _PLAIN.get(kind)
     if plain is not None or not getattr(kind, "subtypes", ()):
         return plain
-    inner = [reader(subtype) for subtype in kind.subtypes]
     if issubclass(kind, cqltypes.SetType):
-        return _each(set, inner[0])
+        return _each(frozenset if hashable else set, reader(kind.subtypes[0], hashable=True))
     if issubclass(kind, cqltypes.MapType):
-        return _map(*inner)
+        return _map(reader(kind.subtypes[0], hashable=True), reader(kind.subtypes[1]))
+    inner = [reader(subtype, hashable) for subtype in kind.subtypes]
     if issubclass(kind, cqltypes.ListType):
-        return _each(list, inner[0]) if inner[0] else None
+        return _each(tuple if hashable else list, inner[0]) if inner[0] or hashable else None
     if issubclass(kind, cqltypes.TupleType) and not issubclass(kind, cqltypes.UserType) and any(inner):
         return lambda value: tuple(_or_none(convert, item) for convert, item in zip(inner, value, strict=False))
     return inner[0] if issubclass(kind, cqltypes.FrozenType | cqltypes.ReversedType) else None

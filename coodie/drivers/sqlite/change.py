@@ -3,7 +3,8 @@ The changes of an UPDATE as SQL text, and their values as stored.
 
 Rules that live here: a change inside a collection is made by the SQL function ``coodie_change`` on the stored JSON; on
 a counter ``append`` adds and ``remove`` subtracts, and clearing one makes it 0. ``put`` takes two values, a key or a
-position and the new element; every other change takes one, ``clear`` none.
+position and the new element; every other change takes one, ``clear`` none. One column is changed once in a write, but
+for several elements that are taken from a set or a map.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coodie.drivers.sqlite.collections import dumped, element, storage, unfrozen
-from coodie.drivers.sqlite.names import column_of, quoted
+from coodie.drivers.sqlite.names import column_of, quoted, unsupported
 from coodie.drivers.sqlite.values import encode
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
@@ -27,8 +28,18 @@ def value_count(change: Change) -> int:
 
 
 def assignment(table: Table, changes: Sequence[Change]) -> str:
-    """Return changes as the SET clause of an UPDATE."""
-    return ", ".join(_assigned(table, change) for change in changes)
+    """Return changes as the SET clause of an UPDATE, its placeholders numbered: nested ones are out of their order."""
+    expressions: dict[str, str] = {}
+    number = 1
+    for change in changes:
+        column = column_of(table, change.column)
+        name = quoted(column.name)
+        if name in expressions and (change.operation != "discard" or unfrozen(column.cql_type)[0] == "list"):
+            raise unsupported(f"several changes of column {column.name!r} in one write", "make them one by one")
+        marks = [f"?{number + place}" for place in range(value_count(change))]
+        expressions[name] = _changed(table, column, change.operation, expressions.get(name, name), marks)
+        number += len(marks)
+    return ", ".join(f"{name} = {expression}" for name, expression in expressions.items())
 
 
 def assignment_values(table: Table, changes: Sequence[Change], values: Sequence[Any]) -> list[Any]:
@@ -43,19 +54,17 @@ def assignment_values(table: Table, changes: Sequence[Change], values: Sequence[
     return stored
 
 
-def _assigned(table: Table, change: Change) -> str:
-    column = column_of(table, change.column)
-    name, operation = quoted(column.name), change.operation
+def _changed(table: Table, column: Column, operation: str, before: str, marks: Sequence[str]) -> str:
+    """Return the SQL text of a column's value after a change of what was there before."""
     if column.is_key:
         raise InvalidQueryError(f"Key column {column.name!r} of table {table.name} cannot be changed; nothing was sent")
     if operation == "set":
-        return f"{name} = ?"
+        return marks[0]
     if operation == "clear":
-        return f"{name} = {'0' if column.counter else 'NULL'}"
+        return "0" if column.counter else "NULL"
     if column.counter and operation in _SIGNS:
-        return f"{name} = {name} {_SIGNS[operation]} ?"
-    operands = ", ".join("?" * value_count(change))
-    return f"{name} = coodie_change('{_kind(column, operation)}', '{operation}', {name}, {operands})"
+        return f"{before} {_SIGNS[operation]} {marks[0]}"
+    return f"coodie_change('{_kind(column, operation)}', '{operation}', {before}, {', '.join(marks)})"
 
 
 def _kind(column: Column, operation: str) -> str:

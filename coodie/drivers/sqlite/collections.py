@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import cache
 from typing import Any
 
@@ -75,7 +76,12 @@ def element(cql_type: str) -> Element:
     """Return how a type is stored inside a collection."""
     name, arguments = unfrozen(cql_type)
     build = _COLLECTIONS.get(name)
-    return build([element(argument) for argument in arguments]) if build else _scalar_element(name)
+    if build is None:
+        return _scalar_element(name)
+    inner = [element(argument) for argument in arguments]
+    if name in ("set", "map") and arguments[0] == "decimal":
+        inner[0] = Element(lambda value: _shortest(scalar("decimal").encode(value)), Decimal)
+    return build(inner)
 
 
 def dumped(packed: Any) -> str:
@@ -89,8 +95,15 @@ def _scalar_element(name: str) -> Element:
     if how.sql_type == "BLOB":
         return Element(lambda value: how.encode(value).hex(), bytes.fromhex)
     if how.sql_type == "REAL":
-        return Element(lambda value: _finite(how.encode(value)), float)
+        return Element(lambda value: _finite(how.encode(value)), lambda stored: decode(float(stored)))
     return Element(how.encode, decode)
+
+
+def _shortest(number: str) -> str:
+    """Return a decimal without trailing zeros: 1.0 and 1.00 are one element of a set."""
+    given = Decimal(number)
+    exactly = Context(prec=len(given.as_tuple().digits), Emin=MIN_EMIN, Emax=MAX_EMAX)
+    return str(given.normalize(exactly))
 
 
 def _finite(number: float) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,15 +25,15 @@ from typing import Any
 from coodie.drivers.outcomes import forget_refused
 from coodie.drivers.protocol import Settle, Work
 from coodie.drivers.refusals import reads_only
-from coodie.drivers.sqlite import counter_rows, raw, select, tables, write
+from coodie.drivers.sqlite import batches, counter_rows, lifetimes, raw, select, tables, write
 from coodie.drivers.sqlite.errors import ERRORS, classified
 from coodie.drivers.sqlite.flush import Flush
 from coodie.drivers.sqlite.groups import Run
 from coodie.drivers.sqlite.marks import forget, noted
-from coodie.drivers.sqlite.opening import located
+from coodie.drivers.sqlite.opening import Clock, located
 from coodie.drivers.sqlite.pool import Pool, transaction
 from coodie.drivers.text import TextFace
-from coodie.exceptions import TableRejected
+from coodie.exceptions import CoodieError, TableRejected
 from coodie.statement import (
     AddColumn,
     AlterOptions,
@@ -44,6 +45,7 @@ from coodie.statement import (
     DropIndex,
     DropTable,
     Insert,
+    InsertJson,
     Raw,
     ReadColumns,
     ReadIndexes,
@@ -60,9 +62,10 @@ READ_THREADS = 4
 _ROWS: dict[type[Any], Callable[..., Rows]] = {
     Select: select.run,
     Insert: write.insert,
+    InsertJson: write.insert_json,
     Update: write.update,
     Delete: write.delete,
-    Batch: write.batch,
+    Batch: batches.batch,
     Raw: raw.run,
 }
 _TABLES: dict[type[Any], Callable[..., Rows]] = {
@@ -80,10 +83,17 @@ _TABLES: dict[type[Any], Callable[..., Rows]] = {
 
 
 def run(statement: Statement, connection: sqlite3.Connection) -> Rows:
-    """Run a statement that is no counter update, inside the caller's transaction if it writes."""
+    """Run a statement that is no counter update."""
     shape = statement.shape
     about_table = _TABLES.get(type(shape))
     return about_table(connection, shape) if about_table else _ROWS[type(shape)](connection, shape, statement)
+
+
+def run_write(statement: Statement, connection: sqlite3.Connection) -> Rows:
+    """Run a statement that writes inside the caller's transaction, where what is over is removed first."""
+    while lifetimes.are_over(connection, statement.shape):
+        lifetimes.sweep(connection)
+    return run(statement, connection)
 
 
 class SQLiteDriver(TextFace):
@@ -93,12 +103,18 @@ class SQLiteDriver(TextFace):
     marks = True  # execute_many takes a mark
     rows_at_once = 64  # more at once live long enough to cost the collector full passes, of 15 ms each
 
-    def __init__(self, database: str | os.PathLike[str], default_keyspace: str | None = None) -> None:
-        """Open a file, made if missing, or ``:memory:``; ConfigurationError says what is wrong with the path."""
+    def __init__(
+        self, database: str | os.PathLike[str], default_keyspace: str | None = None, clock: Clock = time.time
+    ) -> None:
+        """
+        Open a file, made if missing, or ``:memory:``; ConfigurationError says what is wrong with the path.
+
+        ``clock`` tells the seconds since 1970, by which what has a TTL ends.
+        """
         self._default_keyspace = default_keyspace
         self._known_tables: dict[str, Any] = {}
-        self._pool = Pool(located(database))
-        self._flush = Flush(self._pool, run)
+        self._pool = Pool(located(database), clock)
+        self._flush = Flush(self._pool, run_write)
         self._threads_by_pid: dict[int, _Threads] = {}
         with self._pool.reading():
             pass  # opens it now: what is wrong with the path shows here
@@ -171,11 +187,17 @@ class SQLiteDriver(TextFace):
     def _run(self, statement: Statement) -> Rows:
         """Run a statement that is no counter update."""
         try:
-            if reads_only(statement.shape):
+            if not reads_only(statement.shape):
+                with self._pool.writing(statement.timeout) as connection, transaction(connection):
+                    return run_write(statement, connection)
+            while True:
                 with self._pool.reading() as connection:
-                    return run(statement, connection)
-            with self._pool.writing(statement.timeout) as connection, transaction(connection):
-                return run(statement, connection)
+                    if not lifetimes.are_over(connection, statement.shape):
+                        return run(statement, connection)
+                with self._pool.writing(statement.timeout) as connection, transaction(connection):
+                    lifetimes.sweep(connection)
+        except CoodieError:
+            raise  # of a class of sqlite3 too, and told already
         except ERRORS as error:
             raise classified(error, statement.cql) from error
 

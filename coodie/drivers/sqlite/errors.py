@@ -26,8 +26,12 @@ _TABLE = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
 )
-# Generic errors that come from a value: a sum beyond 64 bits, a change that a list cannot take.
-_ROW_TEXTS = ("integer overflow", "user-defined function")
+# Generic errors that come from a value, and what they mean: SQLite tells no more of an error in a function of ours.
+_ROW_TEXTS = {
+    "integer overflow": "integer overflow: a sum leaves 64 bits",
+    "user-defined function": "a list has no element at the position given",
+    "user-defined aggregate": "the numbers to be summed are too large",
+}
 
 
 def primary_code(error: BaseException) -> int | None:
@@ -43,7 +47,9 @@ def classified(error: BaseException, statement: str | None = None) -> DriverErro
     reason = error.reason if isinstance(error, UnicodeEncodeError) else str(error)
     if code in _BUSY:
         return raised_as(NotApplied, error, f"{reason} by another process", statement=statement, host=None)
-    if code is None or code in _ROW or any(text in reason for text in _ROW_TEXTS):
+    meant = next((meaning for text, meaning in _ROW_TEXTS.items() if text in reason), None)
+    if code is None or code in _ROW or meant:
+        reason = meant or reason
         return raised_as(RowRejected, error, f"SQLite: {reason}", statement=statement, host=None)
     leaf = TableRejected if code in _TABLE else NotApplied
     return raised_as(leaf, error, f"SQLite: {reason}", statement=statement, host=None)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
 
-OWN_TABLES = ("coodie_columns", "coodie_flushes", "coodie_marks")
-"""Tables the driver keeps for itself: the catalogue of CQL types, the number of each writer's last flush, the marks."""
+OWN_TABLES = ("coodie_columns", "coodie_flushes", "coodie_marks", "coodie_lifetimes")
+"""Tables the driver keeps for itself: CQL types, the number of each writer's last flush, the marks, TTL."""
 
 WRITTEN_AT = "_written_at"
 """The column beside a writer's totals that keeps their timestamp; no field of a model can have such a name."""

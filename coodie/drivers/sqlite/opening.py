@@ -10,12 +10,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
+from coodie.drivers.sqlite.answers import Sum
 from coodie.drivers.sqlite.collections import change
 from coodie.drivers.sqlite.errors import primary_code
+from coodie.drivers.sqlite.lifetimes import end_of, packed
 from coodie.drivers.sqlite.values import compare_numbers
 from coodie.exceptions import ConfigurationError
+
+Clock: TypeAlias = Callable[[], float]
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 5.0
@@ -34,6 +40,11 @@ CREATE TABLE IF NOT EXISTS coodie_marks (
     writer TEXT NOT NULL, flush INTEGER NOT NULL, first INTEGER NOT NULL, runs TEXT NOT NULL,
     PRIMARY KEY (writer, flush, first)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS coodie_lifetimes (
+    table_name TEXT NOT NULL COLLATE NOCASE, row BLOB NOT NULL, cells TEXT NOT NULL, next_at INTEGER,
+    PRIMARY KEY (table_name, row)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS coodie_lifetimes_next ON coodie_lifetimes (next_at) WHERE next_at IS NOT NULL;
 """
 
 
@@ -61,8 +72,12 @@ def located(database: str | os.PathLike[str]) -> str:
     return str(file)
 
 
-def open_connection(path: str) -> sqlite3.Connection:
-    """Open a connection, in autocommit mode, with everything that the statements of the driver rely on."""
+def open_connection(path: str, clock: Clock = time.time) -> sqlite3.Connection:
+    """
+    Open a connection, in autocommit mode, with everything that the statements of the driver rely on.
+
+    ``clock`` tells the seconds since 1970, by which what has a TTL ends.
+    """
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
@@ -72,7 +87,7 @@ def open_connection(path: str) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=CACHED_STATEMENTS,
         )
-        _set_up(connection, path)
+        _set_up(connection, path, clock)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -82,7 +97,7 @@ def open_connection(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _set_up(connection: sqlite3.Connection, path: str) -> None:
+def _set_up(connection: sqlite3.Connection, path: str, clock: Clock) -> None:
     mode = _switched_to_wal(connection)
     if path != MEMORY and mode != "wal":
         raise ConfigurationError(
@@ -92,6 +107,10 @@ def _set_up(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.executescript(_OWN_TABLES)
     connection.create_function("coodie_change", -1, change, deterministic=True)
+    connection.create_function("coodie_now", 0, lambda: int(clock()))
+    connection.create_function("coodie_row", -1, packed, deterministic=True)
+    connection.create_function("coodie_end", 2, end_of, deterministic=True)
+    connection.create_aggregate("coodie_sum", 1, Sum)  # type: ignore[arg-type]  # the stubs know answers of int alone
     connection.create_collation("coodie_number", compare_numbers)
 
 

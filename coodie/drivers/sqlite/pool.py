@@ -22,6 +22,7 @@ import ctypes
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 
 from coodie.drivers.outcomes import raised_as
 from coodie.drivers.sqlite.errors import primary_code
-from coodie.drivers.sqlite.opening import BUSY_TIMEOUT_S, MEMORY, open_connection
+from coodie.drivers.sqlite.opening import BUSY_TIMEOUT_S, MEMORY, Clock, open_connection
 from coodie.exceptions import ConfigurationError, MaybeApplied, NotApplied
 
 IDLE_MAX = 8
@@ -57,8 +58,9 @@ class _Process:
 class Pool:
     """Connections to one database, opened on demand; from any thread of any process that holds a copy."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, clock: Clock = time.time) -> None:
         self.database = database
+        self.clock = clock
         self.in_memory = database == MEMORY
         self.closed = False
         self._opened_by = os.getpid()
@@ -134,7 +136,7 @@ class Pool:
             if shelf:
                 return shelf.pop()
         try:
-            connection = open_connection(self.database)
+            connection = open_connection(self.database, self.clock)
         except BaseException:
             with process.changed:
                 process.lent -= 1

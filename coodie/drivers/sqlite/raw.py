@@ -8,17 +8,20 @@ them; answers come as SQLite stores them, for nothing says what their columns ar
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
+from coodie.drivers.outcomes import raised_as
 from coodie.drivers.sqlite.errors import primary_code
 from coodie.drivers.sqlite.names import unsupported
 from coodie.drivers.sqlite.values import scalar
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, Rejected, RowRejected
 from coodie.statement import Raw, Rows, Statement
 from coodie.types import SCALARS
 
 _REFUSED = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "ATTACH", "DETACH", "VACUUM", "USE")
+_NOT_ABOUT_TEXT = re.compile(r"no such|already exists|overflow|user-defined")
 _AS_THEY_ARE = (str, bytes, float, int, type(None))
 
 
@@ -28,10 +31,10 @@ def run(connection: sqlite3.Connection, shape: Raw, statement: Statement) -> Row
     if words and (words[0] in _REFUSED or words[1:2] == ["KEYSPACE"]):
         raise unsupported(" ".join(words[:2]), "tables need no keyspace, and each text is a transaction of its own")
     try:
-        cursor = connection.execute(shape.text, [_stored(value) for value in statement.values])
+        cursor = connection.execute(shape.text, [_stored(value, shape.text) for value in statement.values])
     except sqlite3.OperationalError as error:
-        if primary_code(error) == sqlite3.SQLITE_ERROR and "no such" not in str(error):
-            raise InvalidQueryError(f"SQLite refused the text: {error}; nothing was written") from error
+        if primary_code(error) == sqlite3.SQLITE_ERROR and not _NOT_ABOUT_TEXT.search(str(error)):
+            raise raised_as(Rejected, error, f"SQLite: {error}", statement=shape.text, host=None) from error
         raise
     except sqlite3.ProgrammingError as error:  # a wrong number of values, more than one statement
         raise InvalidQueryError(f"SQLite refused the text: {error}; nothing was written") from error
@@ -39,10 +42,11 @@ def run(connection: sqlite3.Connection, shape: Raw, statement: Statement) -> Row
     return Rows([dict(zip(names, row, strict=True)) for row in cursor.fetchall()])
 
 
-def _stored(value: Any) -> Any:
+def _stored(value: Any, text: str) -> Any:
     if isinstance(value, _AS_THEY_ARE):
         return int(value) if isinstance(value, bool) else value
     cql_type = next((cql for kind, cql in SCALARS.items() if isinstance(value, kind)), None)
     if cql_type is None:
-        raise InvalidQueryError(f"A text takes no value of type {type(value).__name__}; nothing was written")
+        kind = type(value).__name__
+        raise RowRejected(f"Refused, nothing was written: a text takes no value of type {kind}.", statement=text)
     return scalar(cql_type).encode(value)

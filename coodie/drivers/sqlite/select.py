@@ -6,32 +6,31 @@ Rules that live here:
 * Rows come in the order of the primary key (clustering columns in their own direction), after any order asked for; so
   the rows of one partition come as Cassandra gives them, and every order is total. Groups of a key come in its order;
   other aggregates have no order.
-* Answers are named as Cassandra names them: ``count``, ``system.max(views)``, ``cast(views as text)``.
+* GROUP BY without an aggregate answers the first row of each group, PER PARTITION LIMIT the first few of each
+  partition: rows are numbered within them, in the order of the answer.
 * Filtering on any column works without an index; what SQLite cannot do is refused by name.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from coodie.drivers.sqlite.collections import storage
-from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, quoted, table_name, unsupported
+from coodie.drivers.sqlite.answers import Decode, aggregates, answer, decoder
+from coodie.drivers.sqlite.names import column_of, listed, quoted, table_name, unsupported
 from coodie.drivers.sqlite.paging import Order, Position, after, after_values, packed, unpacked
 from coodie.drivers.sqlite.where import collated, sizes, where, where_values
 from coodie.exceptions import InvalidQueryError, RowRejected
-from coodie.schema import Column, Table
+from coodie.schema import Table
 from coodie.statement import Rows, Select, Selected, Statement
 
-Decode = Callable[[Any], Any]
 Decoders = Sequence[tuple[str, Decode]]
 
-_AGGREGATES = ("count", "sum", "avg", "min", "max")
-_WHOLE = ("tinyint", "smallint", "int", "bigint", "counter")
-_CASTS = {"text": "TEXT", "ascii": "TEXT", "float": "REAL", "double": "REAL", **dict.fromkeys(_WHOLE, "INTEGER")}
+_PLACE = "`_place`"
+"""The number of a row within its group or partition; no field of a model can have such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,11 @@ def run(connection: sqlite3.Connection, shape: Select, statement: Statement) -> 
     terms, given = shape.where, statement.values
     query = _compiled(shape, sizes(terms, given[: len(terms)]))
     position = unpacked(statement.paging_state, len(query.order))
-    left = _limit(given[-1]) if shape.limited and not statement.paging_state else position.left
+    left = _limit("LIMIT", given[-1]) if shape.limited and not statement.paging_state else position.left
     ask, page = _asked(statement.fetch_size, left)
     values = where_values(shape.table, terms, given[: len(terms)])
+    if shape.per_partition_limited:
+        values.append(_limit("PER PARTITION LIMIT", given[len(terms)]))
     if position.after:
         values += after_values(query.order, list(position.after))
     found = connection.execute(query.text(position), [*values, ask, position.skipped]).fetchall()
@@ -70,9 +71,9 @@ def run(connection: sqlite3.Connection, shape: Select, statement: Statement) -> 
     return Rows(rows, packed(following))
 
 
-def _limit(value: Any) -> int:
+def _limit(what: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidQueryError("LIMIT takes an int of at least 1; nothing was sent")
+        raise InvalidQueryError(f"{what} takes an int of at least 1; nothing was sent")
     return value
 
 
@@ -91,7 +92,7 @@ def decoded(table: Table, names: Sequence[str], found: Sequence[Any]) -> dict[st
 
 
 def _decoders(table: Table, names: Sequence[str]) -> Decoders:
-    return [(name, how) for name in names if (how := storage(column_of(table, name).cql_type).decode) is not None]
+    return [(name, how) for name in names if (how := decoder(column_of(table, name))) is not None]
 
 
 def _read(table: Table, row: dict[str, Any], decoders: Decoders) -> dict[str, Any]:
@@ -105,105 +106,70 @@ def _read(table: Table, row: dict[str, Any], decoders: Decoders) -> dict[str, An
 
 
 def _has_pages(shape: Select) -> bool:
-    return bool(shape.group_by) or not any(_aggregates(one) for one in shape.columns)
-
-
-def _aggregates(selected: Selected) -> bool:
-    return selected.function in _AGGREGATES
+    return bool(shape.group_by) or not any(map(aggregates, shape.columns))
 
 
 @lru_cache(maxsize=1024)
 def _compiled(shape: Select, counts: tuple[int, ...]) -> _Query:
     """Return the query of a shape whose ``IN`` terms have these numbers of alternatives."""
-    if shape.per_partition_limited:
-        raise unsupported("PER PARTITION LIMIT", "ask partition by partition")
     table = shape.table
     columns = shape.columns or tuple(Selected(column.name) for column in table.columns)
-    answers = [_answer(table, selected) for selected in columns]
-    order = () if shape.distinct or (any(map(_aggregates, columns)) and not shape.group_by) else _order(shape)
+    many = any(map(aggregates, columns))
+    _refuse_mixed(shape, columns, many)
+    answers = [answer(table, selected) for selected in columns]
+    order = () if shape.distinct or (many and not shape.group_by) else _order(shape, many)
     hidden = [quoted(column.name) for column, _ in order]
     select = "SELECT DISTINCT" if shape.distinct else "SELECT"
-    head = f"{select} {', '.join([text for _, text, _ in answers] + hidden)} FROM {table_name(table)}"
     return _Query(
         tuple(name for name, _, _ in answers),
         tuple((name, decode) for name, _, decode in answers if decode is not None),
-        f"{head} WHERE {where(table, shape.where, counts)}",
-        _tail(shape, columns, order),
+        f"{select} {', '.join([text for _, text, _ in answers] + hidden)} FROM {_source(shape, counts, order, many)}",
+        _tail(shape, columns, order, many),
         order,
     )
 
 
-def _tail(shape: Select, columns: tuple[Selected, ...], order: Order) -> str:
-    names = [f"{collated(column)}{' DESC' if descending else ''}" for column, descending in order]
+def _refuse_mixed(shape: Select, columns: Sequence[Selected], many: bool) -> None:
+    """Refuse what has no one meaning beside an aggregate, or what SQLite would answer with any row's value."""
+    if shape.per_partition_limited and (many or shape.distinct or shape.group_by):
+        raise unsupported("PER PARTITION LIMIT with an aggregate, DISTINCT or GROUP BY", "ask without one of the two")
+    if many and any(not aggregates(one) and (one.function or one.column not in shape.group_by) for one in columns):
+        raise unsupported("column beside an aggregate that is not grouped by", "ask for it in a query of its own")
+    if shape.distinct and (shape.group_by or many):
+        raise unsupported("DISTINCT with an aggregate or GROUP BY", "ask without one of the two")
+
+
+def _source(shape: Select, counts: tuple[int, ...], order: Order, many: bool) -> str:
+    """Return the rows of a SELECT: those of the table, or those numbered within what gives only its first ones."""
+    table, which = shape.table, where(shape.table, shape.where, counts)
+    within = tuple(column.name for column in table.partition_key) if shape.per_partition_limited else shape.group_by
+    if many or not within:
+        return f"{table_name(table)} WHERE {which}"
+    numbered = f"row_number() OVER (PARTITION BY {listed(within)}{_ordered(order)}) AS {_PLACE}"
+    last = "?" if shape.per_partition_limited else "1"
+    return f"(SELECT *, {numbered} FROM {table_name(table)} WHERE {which}) WHERE {_PLACE} <= {last}"
+
+
+def _tail(shape: Select, columns: tuple[Selected, ...], order: Order, many: bool) -> str:
+    ordering = _ordered(order)
     if shape.distinct:
-        names = [quoted(selected.column) for selected in columns]
-    grouped = ", ".join(quoted(column_of(shape.table, name).name) for name in shape.group_by)
-    group = f" GROUP BY {grouped}" if grouped else ""
-    ordering = f" ORDER BY {', '.join(names)}" if names else ""
+        ordering = f" ORDER BY {listed([selected.column for selected in columns])}"
+    grouped = listed([column_of(shape.table, name).name for name in shape.group_by])
+    group = f" GROUP BY {grouped}" if grouped and many else ""
     return f"{group}{ordering} LIMIT ? OFFSET ?"
 
 
-def _order(shape: Select) -> Order:
+def _ordered(order: Order) -> str:
+    names = [f"{collated(column)}{' DESC' if descending else ''}" for column, descending in order]
+    return f" ORDER BY {', '.join(names)}" if names else ""
+
+
+def _order(shape: Select, many: bool) -> Order:
     """Return a total order: what was asked for, then the rest of the key or group, without what ``=`` already fixes."""
     table, keys = shape.table, shape.table.primary_key
-    if shape.group_by:
+    if many:
         keys = tuple(column_of(table, name) for name in shape.group_by)
     fixed = {term.column for term in shape.where if term.operator == "="}
     asked = [(column_of(table, name), descending) for name, descending in shape.order]
     rest = [(column, column.descending) for column in keys if column.name not in dict(shape.order)]
     return tuple((column, descending) for column, descending in [*asked, *rest] if column.name not in fixed)
-
-
-def _answer(table: Table, selected: Selected) -> tuple[str, str, Decode | None]:
-    """Return the name of one answer, its SQL text, and how it is read."""
-    if selected.column == "*":
-        return "count", "count(*)", None
-    column = column_of(table, selected.column)
-    how = storage(column.cql_type)
-    if (selected.function, selected.cast) == ("sum", "varint") and column.cql_type in _WHOLE:
-        return _exact_sum(column)
-    if selected.cast and not selected.function:
-        return _cast(column, selected.cast)
-    if selected.function is None:
-        return column.name, quoted(column.name), how.decode
-    if selected.function == "writetime" and table.per_writer and not column.is_key:
-        written = f"CASE WHEN {quoted(column.name)} IS NOT NULL THEN {quoted(WRITTEN_AT)} END"
-        return f"writetime({column.name})", written, None
-    if selected.cast:
-        raise unsupported(f"{selected.function}() of a CAST", "convert the values in Python")
-    return _aggregate(column, selected.function)
-
-
-def _cast(column: Column, cql_type: str) -> tuple[str, str, Decode | None]:
-    target = _CASTS.get(cql_type.lower())
-    if target is None or storage(column.cql_type).decode is not None:
-        raise unsupported(f"CAST of {column.cql_type} as {cql_type}", "convert the value in Python")
-    return (f"cast({column.name} as {cql_type})", f"CAST({quoted(column.name)} AS {target})", None)
-
-
-def _exact_sum(column: Column) -> tuple[str, str, Decode | None]:
-    """Return the sum of integers as a number of any size: SQLite's own fails beyond 64 bits, so halves are summed."""
-    name = quoted(column.name)
-    text = f"sum({name} >> 32) || ' ' || sum({name} & 4294967295)"
-    return f"system.sum(cast({column.name} as varint))", text, _joined
-
-
-def _joined(halves: str) -> int:
-    high, low = halves.split(" ")
-    return (int(high) << 32) + int(low)
-
-
-def _aggregate(column: Column, function: str) -> tuple[str, str, Decode | None]:
-    name, how = quoted(column.name), storage(column.cql_type)
-    answer = f"system.{function}({column.name})"
-    if function not in _AGGREGATES:
-        raise unsupported(f"{function}()")
-    if function == "count":
-        return answer, f"count({name})", None
-    if function in ("min", "max"):
-        return answer, f"{function}({collated(column)})", how.decode
-    if how.sql_type == "TEXT" or how.decode is not None:
-        raise unsupported(f"{function}() of {column.cql_type}", "add up in Python")
-    whole = column.cql_type in _WHOLE and function == "avg"
-    text = f"coalesce({function}({name}), 0)"
-    return answer, (f"CAST({text} AS INTEGER)" if whole else text), None

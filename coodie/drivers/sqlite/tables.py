@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from coodie.drivers.sqlite import lifetimes
 from coodie.drivers.sqlite.collections import storage
 from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, plain_table_name, quoted, table_name, unsupported
 from coodie.exceptions import InvalidQueryError
@@ -46,8 +47,8 @@ _NOTE = "INSERT OR REPLACE INTO coodie_columns VALUES (?, ?, ?, ?, ?)"
 def create(connection: sqlite3.Connection, shape: CreateTable) -> Rows:
     """Make a table unless there is one of that name."""
     table: Table = shape.table
-    if table.default_ttl is not None:
-        raise unsupported("TTL yet", "leave __default_ttl__ out")
+    if lifetimes.have(table):
+        lifetimes.seconds(table, None)  # refuses a default out of range
     if not table.partition_key:
         raise InvalidQueryError(f"Table {table.name} has no primary key columns")
     if not connection.execute("SELECT 1 FROM pragma_table_info(?)", [plain_table_name(table)]).fetchone():
@@ -91,12 +92,14 @@ def drop(connection: sqlite3.Connection, shape: DropTable) -> Rows:
     table: Table = shape.table
     connection.execute(f"DROP TABLE IF EXISTS {table_name(table)}")
     connection.execute("DELETE FROM coodie_columns WHERE table_name = ?", [plain_table_name(table)])
+    lifetimes.forget(connection, table)
     return Rows()
 
 
 def truncate(connection: sqlite3.Connection, shape: Truncate) -> Rows:
     """Remove every row of a table."""
     connection.execute(f"DELETE FROM {table_name(shape.table)}")
+    lifetimes.forget(connection, shape.table)
     return Rows()
 
 

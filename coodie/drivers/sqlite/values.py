@@ -10,6 +10,7 @@ Rules that live here:
   integer nanoseconds, dates ISO text, booleans 0 and 1. ``timeuuid`` is stored in the field order of UUID version 6,
   which sorts by time; ``uuid`` as its canonical text, which sorts by its digits (Cassandra puts the version first).
   ``decimal`` and ``varint`` are text of any length, compared by the collation ``coodie_number``; ``inet`` is text.
+* ``float`` is rounded to the 32 bits that it has on a server, and read as there; ``duration`` is text.
 * SQLite has no NaN (it stores NULL), so NaN is refused.
 """
 
@@ -26,7 +27,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from coodie.durations import CqlDuration
 from coodie.exceptions import InvalidQueryError
+from coodie.floats import in_32_bits, shortest
 from coodie.schema import Column, Table
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -168,10 +171,15 @@ def _inet(value: Any) -> str:
     return str(ipaddress.ip_address(value))
 
 
+def _duration(value: Any) -> str:
+    _expect(value, CqlDuration)
+    return str(value)
+
+
 _SCALARS: dict[str, Storage] = {
     "text": Storage("TEXT", _text, plain=str),
     "ascii": Storage("TEXT", _ascii),
-    "float": Storage("REAL", _real),
+    "float": Storage("REAL", lambda value: in_32_bits(_real(value)), shortest),
     "double": Storage("REAL", _real),
     "boolean": Storage("INTEGER", _boolean, bool),
     "blob": Storage("BLOB", _blob, plain=bytes),
@@ -182,6 +190,7 @@ _SCALARS: dict[str, Storage] = {
     "time": Storage("INTEGER", _time, _from_time),
     "decimal": Storage("TEXT", _decimal, Decimal, numeric_text=True),
     "varint": Storage("TEXT", _varint, int, numeric_text=True),
+    "duration": Storage("TEXT", _duration, CqlDuration.parse),
     "inet": Storage("TEXT", _inet, ipaddress.ip_address),
 }
 _SCALARS["varchar"] = _SCALARS["text"]

@@ -3,12 +3,13 @@ Conditions as SQL text, and their values as stored.
 
 Rules that live here: an ``IN`` takes one placeholder for each alternative, so a text is cached by the shape and the
 numbers of alternatives (``sizes``); order operators on ``decimal`` and ``varint`` compare as numbers; LIKE has CQL's
-meaning (``%`` alone is a wildcard, case counts), which SQLite's GLOB can express and its LIKE cannot.
+meaning (``%`` alone is a wildcard, at the ends; case counts), which SQLite's GLOB can express and its LIKE cannot. No
+condition of a WHERE clause holds for NULL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coodie.drivers.sqlite.collections import storage, unfrozen
@@ -20,6 +21,7 @@ from coodie.statement import Term
 
 ALTERNATIVES_MAX = 30_000
 _ORDERED = ("<", "<=", ">", ">=")
+_OPERATORS = ({"=": "=", "!=": "!=", "LIKE": "GLOB"}, {"=": "IS", "!=": "IS NOT", "LIKE": "GLOB"})  # [null_safe]
 _GLOB = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]", "%": "*"})
 
 
@@ -37,8 +39,9 @@ def where(table: Table, terms: Sequence[Term], counts: tuple[int, ...], null_saf
     return " AND ".join(_term(table, term, remaining, null_safe) for term in terms) or "1"
 
 
-def where_values(table: Table, terms: Sequence[Term], values: Sequence[Any]) -> list[Any]:
-    """Return the values of terms as stored, one for each placeholder."""
+def where_values(table: Table, terms: Sequence[Term], values: Sequence[Any], null_safe: bool = False) -> list[Any]:
+    """Return the values of terms as stored, one for each placeholder; see ``where`` for ``null_safe``."""
+    _refuse_null(terms, values, null_safe)
     stored: list[Any] = []
     for term, value in zip(terms, values, strict=True):
         column = column_of(table, term.column)
@@ -51,10 +54,55 @@ def where_values(table: Table, terms: Sequence[Term], values: Sequence[Any]) -> 
     return stored
 
 
+def _refuse_null(terms: Sequence[Term], values: Sequence[Any], null_safe: bool) -> None:
+    """Refuse None where Cassandra does: it has no order, and a WHERE clause compares nothing with it."""
+    for term, value in zip(terms, values, strict=True):
+        missing = value is None or (term.operator == "IN" and None in value)
+        if missing and not (null_safe and term.operator in ("=", "!=")):
+            raise InvalidQueryError(
+                f"Column {term.column!r} cannot be compared with None by {term.operator}; nothing was sent"
+            )
+
+
+def equal(table: Table) -> str:
+    """Return the condition that names one row: a placeholder for each key column, in key order."""
+    return " AND ".join(f"{quoted(column.name)} = ?" for column in table.primary_key)
+
+
+def check_deletable(table: Table, terms: Sequence[Term]) -> None:
+    """
+    Refuse a DELETE of other rows than Cassandra can name: InvalidQueryError.
+
+    It takes whole partitions, narrowed by clustering columns in their order, the last of them by a range.
+    """
+    asked: dict[str, set[str]] = {}
+    for term in terms:
+        asked.setdefault(term.column, set()).add(term.operator)
+    taken = _deletable(table, asked)
+    if set(asked) - taken or not all(column.name in taken for column in table.partition_key):
+        keys = ", ".join(column.name for column in table.primary_key)
+        raise InvalidQueryError(
+            f"A delete in table {table.name} takes the whole partition key by equality, then clustering columns in "
+            f"their order, the last one by a range ({keys}); nothing was deleted"
+        )
+
+
+def _deletable(table: Table, asked: Mapping[str, set[str]]) -> set[str]:
+    """Return the columns by which a DELETE may choose rows."""
+    taken = {column.name for column in table.partition_key if asked.get(column.name, {""}) <= {"=", "IN"}}
+    for column in table.clustering:
+        operators = asked.get(column.name, set())
+        if not operators or not operators <= {"=", "IN", *_ORDERED}:
+            break
+        taken.add(column.name)
+        if operators & set(_ORDERED):
+            break
+    return taken
+
+
 def collated(column: Column) -> str:
     """Return the column as an expression that sorts as its CQL type does."""
-    name = quoted(column.name)
-    return f"{name} COLLATE coodie_number" if storage(column.cql_type).numeric_text else name
+    return quoted(column.name) + _collation(column.cql_type)
 
 
 def _single(table: Table, column: Column, term: Term, value: Any) -> Any:
@@ -63,6 +111,8 @@ def _single(table: Table, column: Column, term: Term, value: Any) -> Any:
         return stored
     if not isinstance(stored, str):
         raise InvalidQueryError(f"LIKE takes text, and column {column.name!r} was given {type(value).__name__}")
+    if "%" in stored[1:-1] or "\0" in stored:
+        raise unsupported("LIKE with '%' inside the text, or with NUL", "'%' goes at its beginning, its end, or both")
     return stored.translate(_GLOB)
 
 
@@ -72,15 +122,25 @@ def _term(table: Table, term: Term, counts: Any, null_safe: bool) -> str:
     column = column_of(table, term.column)
     name = quoted(column.name)
     if term.operator == "IN":
-        return f"{name} IN ({', '.join('?' * next(counts))})"
+        return f"{_compared(column)} IN ({', '.join('?' * next(counts))})"
     if term.operator.startswith("CONTAINS"):
-        return f"EXISTS (SELECT 1 FROM json_each({name}) WHERE {_part(column, term.operator)} = ?)"
+        inner = _collation(_contained(column, term.operator))
+        return f"EXISTS (SELECT 1 FROM json_each({name}) WHERE {_part(column, term.operator)}{inner} = ?)"
     if term.operator in _ORDERED:
         return f"{collated(column)} {term.operator} ?"
-    text = {"=": "IS" if null_safe else "=", "!=": "IS NOT", "LIKE": "GLOB"}.get(term.operator)
+    text = _OPERATORS[null_safe].get(term.operator)
     if text is None:
         raise unsupported(f"operator {term.operator!r}")
-    return f"{name} {text} ?"
+    return f"{_compared(column)} {text} ?"
+
+
+def _compared(column: Column) -> str:
+    """Return the column as what equality compares: keys are canonical, and found by their index; other numbers vary."""
+    return quoted(column.name) if column.is_key else collated(column)
+
+
+def _collation(cql_type: str) -> str:
+    return " COLLATE coodie_number" if storage(cql_type).numeric_text else ""
 
 
 def _part(column: Column, operator: str) -> str:

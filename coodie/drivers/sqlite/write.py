@@ -1,121 +1,162 @@
 """
-INSERT, UPDATE, DELETE and batches of them: their text, cached by shape, and running them.
+INSERT, UPDATE and DELETE: their text, cached by shape, and running them.
 
 Rules that live here:
 
-* Each function runs inside a transaction that its caller opened, so a condition and the write it guards are one step.
+* Each function runs inside a transaction that its caller opened, in which what is over (TTL) was removed.
 * INSERT and UPDATE are upserts, as on Cassandra: they replace the columns they name and leave the others.
 * A conditional write answers one row: ``"[applied]"``, and where it was not applied the columns that decided it.
-* TTL and timestamps are refused by name: rows here carry neither, but for those of exact tables, which have timestamps.
+* A DELETE names what Cassandra's may: a row, a partition, a range of clustering columns; columns only of one row.
+* Timestamps are refused by name: rows here have none, but for those of exact tables.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from coodie.drivers.sqlite import exact_rows
+from coodie.drivers.sqlite import exact_rows, lifetimes
 from coodie.drivers.sqlite.change import assignment, assignment_values, value_count
-from coodie.drivers.sqlite.collections import storage
+from coodie.drivers.sqlite.collections import storage, unfrozen
+from coodie.drivers.sqlite.conditions import is_conditional, refusal
 from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, listed, quoted, table_name, unsupported
-from coodie.drivers.sqlite.select import decoded
+from coodie.drivers.sqlite.parts import Parts, parted
 from coodie.drivers.sqlite.values import encode
-from coodie.drivers.sqlite.where import sizes, where, where_values
-from coodie.exceptions import InvalidQueryError
+from coodie.drivers.sqlite.where import check_deletable, equal, sizes, where, where_values
+from coodie.exceptions import InvalidQueryError, RowRejected
+from coodie.json_values import values_of
 from coodie.schema import Table
-from coodie.statement import Batch, Change, Delete, Insert, Rows, Statement, Term, Update
+from coodie.statement import Change, Delete, Insert, InsertJson, Rows, Statement, Term, Update
 
-_APPLIED = "[applied]"
+APPLIED = "[applied]"
 
 
 def insert(connection: sqlite3.Connection, shape: Insert, statement: Statement) -> Rows:
     """Run an INSERT, or an INSERT IF NOT EXISTS."""
-    if shape.table.per_writer:
+    table = shape.table
+    if table.per_writer:
         parts = exact_rows.layout(shape)
         exact_rows.put(parts, parts.encoded([statement.values]), connection)
         return Rows()
-    _refuse_options(shape)
-    values = _column_values(shape.table, shape.columns, statement.values)
-    written = connection.execute(_insert_text(shape), values).rowcount
-    if not shape.if_not_exists:
-        return Rows()
-    if written:
-        return Rows([{_APPLIED: True}])
-    given = dict(zip(shape.columns, values, strict=True))
-    key = [given[column.name] for column in shape.table.primary_key]
-    names = tuple(column.name for column in shape.table.columns)
-    found = connection.execute(_read_text(shape.table, names), key).fetchone()
-    return Rows([{_APPLIED: False, **decoded(shape.table, names, found)}])
+    given = parted(shape, statement.values)
+    _refuse_timestamp(shape.timestamp, table)
+    text = _insert_text(shape)
+    key = inserted_key(shape, given)
+    refused = refusal(connection, shape, key, ())
+    if refused is not None:
+        return Rows([{APPLIED: False, **refused}])
+    stored = dict(zip(shape.columns, _column_values(table, shape.columns, given.changes), strict=True))
+    connection.execute(text, list(stored.values()))
+    if lifetimes.have(table):
+        lifetimes.inserted(connection, table, key, _without_key(table, stored), lifetimes.seconds(table, given.ttl))
+    return _applied(shape)
+
+
+def insert_json(connection: sqlite3.Connection, shape: InsertJson, statement: Statement) -> Rows:
+    """Run an INSERT of a whole row given as JSON; what it does not name becomes NULL."""
+    values = values_of(shape.table, statement.values[0])
+    names = tuple(shape.table.by_name)
+    whole = Insert(shape.table, names, ttl=shape.ttl, timestamp=shape.timestamp)
+    return insert(
+        connection, whole, statement.with_values((*(values.get(name) for name in names), *statement.values[1:]))
+    )
 
 
 def update(connection: sqlite3.Connection, shape: Update, statement: Statement) -> Rows:
     """Run an UPDATE of one row, making the row where it is missing."""
-    _refuse_options(shape)
-    table, changes, where_given, conditions = _split(shape, statement.values)
-    key = _full_key(table, shape.where, where_given)
-    refused = _refusal(connection, shape, key, conditions)
+    table, given = shape.table, parted(shape, statement.values)
+    _refuse_timestamp(shape.timestamp, table)
+    key = full_key(table, shape.where, given.where)
+    refused = refusal(connection, shape, key, given.conditions)
     if refused is not None:
-        return refused
-    names = [column.name for column in table.primary_key]
-    connection.execute(_touch_text(table), key)
-    stored = assignment_values(table, shape.changes, changes)
-    connection.execute(_update_text(table, shape.changes, tuple(names)), [*stored, *key])
+        return Rows([{APPLIED: False, **refused}])
+    stored = assignment_values(table, shape.changes, given.changes)
+    made = bool(connection.execute(_touch_text(table), key).rowcount)
+    connection.execute(_update_text(table, shape.changes), [*stored, *key])
+    if lifetimes.have(table):
+        changes = _paired(shape.changes, stored)
+        lifetimes.updated(connection, table, key, changes, lifetimes.seconds(table, given.ttl), made=made)
     return _applied(shape)
 
 
 def delete(connection: sqlite3.Connection, shape: Delete, statement: Statement) -> Rows:
     """Run a DELETE of rows, of columns, or of elements of collections."""
-    _refuse_options(shape)
+    table, given = shape.table, parted(shape, statement.values)
+    _refuse_timestamp(shape.timestamp, table)
+    if is_conditional(shape):
+        refused = refusal(connection, shape, full_key(table, shape.where, given.where), given.conditions)
+        if refused is not None:
+            return Rows([{APPLIED: False, **refused}])
+    if shape.columns or shape.elements:
+        _delete_columns(connection, shape, given)
+    else:
+        _delete_rows(connection, shape, given)
+    return _applied(shape)
+
+
+def _delete_rows(connection: sqlite3.Connection, shape: Delete, given: Parts) -> None:
     table = shape.table
+    check_deletable(table, shape.where)
+    which = where(table, shape.where, sizes(shape.where, given.where))
+    values = where_values(table, shape.where, given.where)
+    if lifetimes.have(table):
+        lifetimes.forget(connection, table, which, values)
+    if shape.timestamp:  # as on Cassandra: what was written later stays
+        which += f" AND {quoted(WRITTEN_AT)} <= ?"
+        values.append(given.timestamp)
+    connection.execute(f"DELETE FROM {table_name(table)} WHERE {which}", values)
+
+
+def _delete_columns(connection: sqlite3.Connection, shape: Delete, given: Parts) -> None:
+    table = shape.table
+    if table.per_writer:
+        raise InvalidQueryError(f"Columns of the exact table {table.name} are not deleted; nothing was written")
     changes = (
         *(Change(name, "clear") for name in shape.columns),
         *(Change(name, "discard") for name in shape.elements),
     )
-    elements = statement.values[: len(shape.elements)]
-    written = statement.values[len(elements) : len(elements) + shape.timestamp]
-    rest = statement.values[len(elements) + len(written) :]
-    terms, conditions = rest[: len(shape.where)], rest[len(shape.where) :]
-    if shape.conditions or shape.if_exists:
-        refused = _refusal(connection, shape, _full_key(table, shape.where, terms), conditions)
-        if refused is not None:
-            return refused
-    text = _delete_text(shape, sizes(shape.where, terms), changes)
-    stored = assignment_values(table, changes, elements)
-    connection.execute(text, [*stored, *where_values(table, shape.where, terms), *written])
-    return _applied(shape)
+    key = full_key(table, shape.where, given.where)
+    stored = assignment_values(table, changes, given.changes)
+    found = connection.execute(_update_text(table, changes), [*stored, *key]).rowcount
+    if not found and any(unfrozen(column_of(table, name).cql_type)[0] == "list" for name in shape.elements):
+        raise RowRejected(f"Table {table.name}: a list has no element at the position given; nothing was written")
+    if lifetimes.have(table):
+        lifetimes.updated(connection, table, key, _paired(changes, stored), 0)
 
 
-def batch(connection: sqlite3.Connection, shape: Batch, statement: Statement) -> Rows:
-    """Run the writes of a batch, all in the caller's transaction."""
-    start = 0
-    for each in shape.shapes:
-        given = statement.values[start : start + _width(each)]
-        start += len(given)
-        if isinstance(each, Insert):
-            insert(connection, each, Statement(each, given))
-        else:
-            delete(connection, each, Statement(each, given))
-    return Rows()
+def inserted_key(shape: Insert, given: Parts) -> list[Any]:
+    """Return the stored values of the key that an INSERT names, in its order."""
+    values = dict(zip(shape.columns, given.changes, strict=True))
+    names = [column.name for column in shape.table.primary_key]
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise InvalidQueryError(
+            f"INSERT into {shape.table.name} needs the key columns {', '.join(missing)}; nothing was sent"
+        )
+    return _column_values(shape.table, names, [values[name] for name in names])
 
 
-def _width(shape: Insert | Delete) -> int:
-    """Return how many values a write takes."""
-    if isinstance(shape, Insert):
-        return len(shape.columns) + shape.ttl + shape.timestamp
-    return len(shape.elements) + shape.timestamp + len(shape.where) + len(shape.conditions)
+def full_key(table: Table, terms: Sequence[Term], values: Sequence[Any]) -> list[Any]:
+    """Return the stored values of the key, in its order; InvalidQueryError where ``=`` does not name all of it."""
+    given = {term.column: value for term, value in zip(terms, values, strict=True) if term.operator == "="}
+    names = [column.name for column in table.primary_key]
+    if set(given) != set(names) or len(terms) != len(names):
+        raise InvalidQueryError(
+            f"This write to table {table.name} needs the full primary key by equality ({', '.join(names)}); "
+            "nothing was written"
+        )
+    return _column_values(table, names, [given[name] for name in names])
 
 
-def _applied(shape: Update | Delete) -> Rows:
-    return Rows([{_APPLIED: True}]) if shape.conditions or shape.if_exists else Rows()
+def _applied(shape: Insert | Update | Delete) -> Rows:
+    return Rows([{APPLIED: True}]) if is_conditional(shape) else Rows()
 
 
-def _refuse_options(shape: Insert | Update | Delete) -> None:
-    if getattr(shape, "ttl", False):
-        raise unsupported("TTL yet", "save without ttl=")
-    if shape.timestamp and not shape.table.per_writer:
-        raise unsupported("write timestamps", "save without timestamp=")
+def _refuse_timestamp(asked: bool, table: Table) -> None:
+    if asked and not table.per_writer:
+        raise unsupported("write timestamps", "write without timestamp=")
 
 
 def _column_values(table: Table, names: Sequence[str], values: Sequence[Any]) -> list[Any]:
@@ -128,55 +169,24 @@ def _column_values(table: Table, names: Sequence[str], values: Sequence[Any]) ->
     return stored
 
 
-def _split(shape: Update, values: tuple[Any, ...]) -> tuple[Table, tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Return the table, and the values of the changes, of the key and of the conditions."""
-    first = sum(map(value_count, shape.changes))
-    second = first + len(shape.where)
-    return shape.table, values[:first], values[first:second], values[second:]
+def _without_key(table: Table, stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stored.items() if not table.by_name[name].is_key}
 
 
-def _full_key(table: Table, terms: Sequence[Term], values: Sequence[Any]) -> list[Any]:
-    """Return the stored values of the key, in its order; InvalidQueryError where ``=`` does not name all of it."""
-    given = {term.column: value for term, value in zip(terms, values, strict=True) if term.operator == "="}
-    names = [column.name for column in table.primary_key]
-    if set(given) != set(names) or len(terms) != len(names):
-        raise InvalidQueryError(
-            f"This write to table {table.name} needs the full primary key by equality ({', '.join(names)}); "
-            "nothing was written"
-        )
-    return _column_values(table, names, [given[name] for name in names])
-
-
-def _refusal(
-    connection: sqlite3.Connection, shape: Update | Delete, key: list[Any], conditions: tuple[Any, ...]
-) -> Rows | None:
-    """Return the answer of a conditional write that does not apply, None where it does (or has no condition)."""
-    if not (shape.conditions or shape.if_exists):
-        return None
-    table, terms = shape.table, shape.conditions
-    text = _condition_text(table, terms, sizes(terms, conditions))
-    holds, exists, *found = connection.execute(text, [*where_values(table, terms, conditions), *key]).fetchone()
-    if holds and (exists or not shape.if_exists):
-        return None
-    names = tuple(dict.fromkeys(term.column for term in terms))
-    return Rows([{_APPLIED: False, **(decoded(table, names, found) if exists else {})}])
+def _paired(changes: Sequence[Change], stored: Sequence[Any]) -> list[tuple[Change, Any]]:
+    """Return each change with the first of its stored values, None where it has none."""
+    remaining = iter(stored)
+    taken = [[next(remaining) for _ in range(value_count(change))] for change in changes]
+    return [(change, values[0] if values else None) for change, values in zip(changes, taken, strict=True)]
 
 
 @lru_cache(maxsize=1024)
 def _insert_text(shape: Insert) -> str:
     table = shape.table
     keys = [column.name for column in table.primary_key]
-    missing = [name for name in keys if name not in shape.columns]
-    if missing:
-        raise InvalidQueryError(
-            f"INSERT into {table.name} needs the key columns {', '.join(missing)}; nothing was sent"
-        )
-    others = [name for name in shape.columns if name not in keys]
-    if others and not shape.if_not_exists:
-        changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
-        action = f"UPDATE SET {changes}"
-    else:
-        action = "NOTHING"
+    others = [column_of(table, name).name for name in shape.columns if name not in keys]
+    changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
+    action = f"UPDATE SET {changes}" if others else "NOTHING"
     marks = ", ".join("?" * len(shape.columns))
     into = f"INSERT INTO {table_name(table)} ({listed(shape.columns)}) VALUES ({marks})"
     return f"{into} ON CONFLICT ({listed(keys)}) DO {action}"
@@ -191,36 +201,5 @@ def _touch_text(table: Table) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _update_text(table: Table, changes: tuple[Change, ...], names: tuple[str, ...]) -> str:
-    return f"UPDATE {table_name(table)} SET {assignment(table, changes)} WHERE {_equal(names)}"
-
-
-@lru_cache(maxsize=1024)
-def _delete_text(shape: Delete, counts: tuple[int, ...], changes: tuple[Change, ...]) -> str:
-    """Return the statement of a DELETE; columns and elements are changes of rows that stay."""
-    table, which = shape.table, where(shape.table, shape.where, counts)
-    if shape.timestamp:  # as on Cassandra: what was written later stays
-        which += f" AND {quoted(WRITTEN_AT)} <= ?"
-    if not changes:
-        return f"DELETE FROM {table_name(table)} WHERE {which}"
-    return f"UPDATE {table_name(table)} SET {assignment(table, changes)} WHERE {which}"
-
-
-@lru_cache(maxsize=1024)
-def _read_text(table: Table, names: tuple[str, ...]) -> str:
-    keys = tuple(column.name for column in table.primary_key)
-    return f"SELECT {listed(names)} FROM {table_name(table)} WHERE {_equal(keys)}"
-
-
-@lru_cache(maxsize=1024)
-def _condition_text(table: Table, terms: tuple[Term, ...], counts: tuple[int, ...]) -> str:
-    """Return the question whether conditions hold; a missing row is one of NULLs, as Cassandra takes it."""
-    names = tuple(dict.fromkeys(term.column for term in terms))
-    answers = ", ".join([f"({where(table, terms, counts, null_safe=True)})", "present", *map(quoted, names)])
-    keys = tuple(column.name for column in table.primary_key)
-    row = f"SELECT *, 1 AS present FROM {table_name(table)} WHERE {_equal(keys)}"
-    return f"SELECT {answers} FROM (SELECT 1) LEFT JOIN ({row}) ON 1"
-
-
-def _equal(names: tuple[str, ...]) -> str:
-    return " AND ".join(f"{quoted(name)} = ?" for name in names)
+def _update_text(table: Table, changes: tuple[Change, ...]) -> str:
+    return f"UPDATE {table_name(table)} SET {assignment(table, changes)} WHERE {equal(table)}"

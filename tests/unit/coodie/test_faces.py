@@ -1,9 +1,8 @@
-"""The two faces: the same names, the same signatures, and where increments go."""
+"""Documents and QuerySets of both faces on the embedded store, and where increments go."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
@@ -15,46 +14,6 @@ from coodie.exceptions import InvalidQueryError, NotApplied
 from coodie.fields import Counter, PrimaryKey
 from coodie.statement import Rows, Select, Statement
 from tests.unit.coodie.models import PageHits, Post
-
-NEVER_AWAITED = {"find", "table_name"}
-PAIRS = [
-    (sync.Document, aio.Document),
-    (sync.CounterDocument, aio.CounterDocument),
-    (sync.QuerySet, aio.QuerySet),
-    (sync, aio),
-]
-
-
-def public(owner: Any) -> set[str]:
-    names = owner.__all__ if inspect.ismodule(owner) else [name for name in dir(owner) if not name.startswith("_")]
-    return {name for name in names if callable(getattr(owner, name))}
-
-
-def parameters(function: Any) -> list[tuple[str, Any, Any, Any]]:
-    found = inspect.signature(function).parameters.values()
-    return [(parameter.name, parameter.kind, parameter.default, parameter.annotation) for parameter in found]
-
-
-@pytest.mark.parametrize(("left", "right"), PAIRS, ids=["Document", "CounterDocument", "QuerySet", "module"])
-def test_both_faces_have_the_same_names_and_signatures(left: Any, right: Any) -> None:
-    assert public(left) == public(right)
-    for name in public(left) - {"init_coodie"}:
-        ours, theirs = getattr(left, name), getattr(right, name)
-        if inspect.isclass(ours):
-            continue
-        assert parameters(ours) == parameters(theirs), name
-        if name not in ("increment", "decrement"):
-            assert inspect.signature(ours).return_annotation == inspect.signature(theirs).return_annotation, name
-
-
-def test_what_reaches_the_database_is_awaited_on_the_aio_face_alone() -> None:
-    for name, found in vars(aio.Document).items():
-        function = getattr(found, "__func__", found)
-        if inspect.isfunction(function) and not name.startswith("_"):
-            assert inspect.iscoroutinefunction(function) is (name not in NEVER_AWAITED), name
-    for owner in (sync.Document, sync.CounterDocument, sync.QuerySet):
-        assert not any(inspect.iscoroutinefunction(getattr(owner, name)) for name in public(owner))
-
 
 # --- refusals -----------------------------------------------------------------------------------------------------
 
@@ -331,7 +290,7 @@ def test_with_a_sink_nothing_is_sent(store: Recording, sink: Taking) -> None:
     assert sink.taken == [("/0", {"views": 1}), ("/0", {"views": -2, "unique_visitors": -3})]
     assert store.sent == []
     with pytest.raises(InvalidQueryError, match=r"'views'"):
-        PageHits(url="/0").decrement(views="1")  # type: ignore[arg-type]
+        PageHits(url="/0").decrement(views="1")  # type: ignore[arg-type]  # what is refused is the case
 
 
 def test_an_aio_increment_is_taken_before_it_is_awaited(sink: Taking) -> None:

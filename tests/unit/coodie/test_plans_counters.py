@@ -64,7 +64,7 @@ def test_zero_deltas_send_nothing() -> None:
 
 def test_a_field_that_was_changed_by_hand_is_checked_as_the_key() -> None:
     document = PageHits(url="/home")
-    document.url = None  # type: ignore[assignment]
+    document.url = None  # type: ignore[assignment]  # what is refused is the case
     with pytest.raises(InvalidQueryError, match=r"'url'.*None"):
         counters.increment(document, HITS, {"views": 1})
 

@@ -9,7 +9,7 @@ import pytest
 
 from coodie.exceptions import InvalidQueryError
 from coodie.plans import documents
-from coodie.plans.documents import WriteOptions
+from coodie.plans.writing import WriteOptions
 from coodie.results import LWTResult
 from coodie.schema import table_of
 from tests.unit.coodie.driving import drive

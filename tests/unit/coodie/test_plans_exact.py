@@ -102,7 +102,7 @@ def test_a_fold_is_one_batch_that_may_be_sent_again() -> None:
     )
     assert batch.values == ("a", 1, "w", 2, 3, 101, 501, "a", 1, "d")
     assert batch.idempotent
-    assert batch.shape.table is HITS.stored  # type: ignore[union-attr]
+    assert batch.shape.table is HITS.stored  # type: ignore[union-attr]  # a batch has a shape
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

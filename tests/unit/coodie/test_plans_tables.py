@@ -88,6 +88,31 @@ def test_an_indexed_column_gets_its_index_and_removed_ones_go_only_when_asked() 
     assert sync.statements[1:] == [index, "DROP INDEX IF EXISTS web.posts_old_idx"]
 
 
+def test_indexes_are_told_apart_as_the_catalogue_spells_them() -> None:
+    named = [replace(column, index="Titles" if column.name == "title" else None) for column in POSTS.columns]
+    table = replace(POSTS, columns=tuple(named), _in_keyspace={})
+    indexes = [{"index_name": name} for name in ("titles", "Titles", "Old", "order")]
+    _, sync = drive(tables.sync(table, {}, drop_removed_indexes=True), Rows(), columns(table), Rows(), indexes)
+    assert sync.statements[2:] == ['DROP INDEX IF EXISTS web."Old"', 'DROP INDEX IF EXISTS web."order"']
+
+
+def test_what_a_table_is_asked_first_is_known_once_it_is_synced() -> None:
+    known: Known = {}
+    for table, begun in ((POSTS, ["SELECT", "INSERT"]), (HITS, ["SELECT"])):
+        _, sync = drive(tables.sync(table, known), Rows(), columns(table))
+        assert [statement.cql.split()[0] for statement in sync.ahead] == begun
+        assert sync.ahead[0].cql.endswith("LIMIT ?")
+        assert drive(tables.sync(table, known))[1].ahead == []
+        assert drive(tables.sync(table, known, dry_run=True))[1].ahead == []
+
+
+def test_a_comment_is_compared_as_it_is() -> None:
+    for stored, wanted in (("a.b", "b"), ("Hits", "hits")):
+        table = replace(HITS, options=(("comment", wanted),))
+        _, sync = drive(tables.sync(table, {}), Rows(), columns(table), [{"comment": stored}])
+        assert sync.statements[1:] == [f"ALTER TABLE web.page_hits WITH comment = '{wanted}'"]
+
+
 def test_only_changed_options_are_altered() -> None:
     wanted = (("comment", "hits"), ("gc_grace_seconds", 60), ("compaction", {"class": "LeveledCompactionStrategy"}))
     table = replace(HITS, options=wanted, default_ttl=0)

@@ -52,6 +52,63 @@ def test_a_column_whose_name_ends_like_an_operator_can_be_filtered() -> None:
     assert Odd.find(opt__in__in=["x"])._query.terms == (Term("opt__in", "IN"),)
 
 
+@pytest.mark.parametrize(
+    ("lookup", "term", "value"),
+    [
+        ("tags__contains", Term("tags", "CONTAINS"), "x"),
+        ("notes__contains", Term("notes", "CONTAINS"), 5),
+        ("notes__contains_key", Term("notes", "CONTAINS KEY"), "k"),
+        ("title__like", Term("title", "LIKE"), "%x%"),
+        ("title__ne", Term("title", "!="), "x"),
+        ("author__token__gt", Term("author", ">", token=True), -5),
+        ("author__token__lte", Term("author", "<=", token=True), 2**63 - 1),
+    ],
+)
+def test_other_lookups_become_terms(lookup: str, term: Term, value: Any) -> None:
+    query = Post.find(**{lookup: value})._query
+    assert (query.terms, query.values) == ((term,), (value,))
+
+
+def test_a_column_named_like_a_token_can_be_filtered() -> None:
+    class Odd(sync.Document):
+        id: Annotated[int, PrimaryKey()]
+        id__token: int
+
+    assert Odd.find(id__token__gt=5)._query.terms == (Term("id__token", ">"),)
+    assert Odd.find(id__token=5)._query.terms == (Term("id__token"),)
+
+
+def test_equal_filters_share_their_terms() -> None:
+    first, second = Post.find(author="a", number=1)._query, Post.find(author="b", number=2)._query
+    assert first.terms is second.terms
+
+
+def test_what_is_chosen_is_kept() -> None:
+    found = Post.find().only("title", "price", "title").defer("price").cast("title", "TEXT").cast("title", "ascii")
+    assert (found._query.columns, found._query.casts) == (("title",), (("title", "ascii"),))
+    assert Post.find().defer("tags", "notes", "price", "written", "motto")._query.columns == (
+        "author", "number", "title",
+    )  # fmt: skip
+    tuples = Post.find().values_list("title", "title")._query
+    assert (tuples.columns, tuples.as_tuples) == (("title", "title"), True)
+    assert Post.find().only("price").values_list()._query.columns == ("price",)
+    tokens = Post.find().select_token("author")._query
+    assert (tokens.columns, tokens.tokens, tokens.as_tuples) == ((), ("author",), True)
+    assert Post.find().values_list().select_token("author")._query.columns is None
+    assert Post.find().select_token("author").values_list()._query.columns is None
+    assert Post.find().only("title").select_token("author")._query.columns == ("title",)
+
+
+def test_how_it_is_written_is_kept() -> None:
+    used = Post.find().ttl(5).using(timestamp=7, consistency="one", timeout=1.5)._query
+    assert (used.ttl, used.timestamp, used.consistency, used.timeout) == (5, 7, "ONE", 1.5)
+    assert Post.find().using(ttl=0)._query.ttl == 0
+    query = Post.find().if_exists().if_not_exists().distinct().per_partition_limit(3).group_by("author")._query
+    assert (query.if_exists, query.if_not_exists, query.distinct) == (True, True, True)
+    assert (query.per_partition_limit, query.group_by) == (3, ("author",))
+    assert Post.find().validate(enabled=False)._query == Post.find()._query
+
+
 def test_an_ordering_may_descend() -> None:
     assert Post.find().order_by("-number")._query.order == (("number", True),)
     assert Post.find().order_by("-number").order_by("number")._query.order == (("number", False),)
@@ -61,7 +118,22 @@ def test_an_ordering_may_descend() -> None:
     ("build", "said"),
     [
         (lambda: PageHits.find(likes=1), "Unknown column 'likes' of table page_hits.*url, views, unique_visitors"),
-        (lambda: PageHits.find(url__like="x"), "Unknown column 'url__like'"),
+        (lambda: PageHits.find(url__near="x"), "Unknown column 'url__near'"),
+        (lambda: PageHits.find(views__contains=1), "Counter column 'views' cannot be used in a filter"),
+        (lambda: Post.find(number__like="1%"), "'number__like' needs a text column, and number is bigint"),
+        (lambda: Post.find(title__like=5), "'title'.*str, not int"),
+        (lambda: Post.find(title__contains="x"), "'title__contains' does not fit a column of type text"),
+        (lambda: Post.find(tags__contains_key="x"), "'tags__contains_key' does not fit a column of type set<text>"),
+        (lambda: Post.find(tags__contains=5), "'tags'.*str, not int"),
+        (lambda: Post.find(notes__contains="x"), "'notes'.*int, not str"),
+        (lambda: Post.find(author__token__gt="x"), "token of 'author'.*64-bit integer, not 'x'"),
+        (lambda: Post.find(author__token__gt=2**63), "64-bit integer"),
+        (lambda: Post.find(author__token__gt=True), "64-bit integer"),
+        (lambda: Post.find(author__token__ne=1), "Unknown column 'author__token'"),
+        (lambda: Post.find(title__isnull=True), "Cannot filter on 'title' with IS .NOT. NULL: CQL only allows IS NOT"),
+        (lambda: Post.find().is_null("title"), "definitions, and IS NULL is not valid CQL.$"),
+        (lambda: Post.find().is_not_null("motto"), "Cannot filter on 'motto' with IS"),
+        (lambda: Post.find().is_null("colour"), "Unknown column 'colour'"),
         (lambda: PageHits.find(likes__in=[1]), "Unknown column 'likes'"),
         (lambda: PageHits.find(views=1), "Counter column 'views' cannot be used in a filter"),
         (lambda: PageHits.find(views__gt=1), "Counter column 'views' cannot be used in a filter"),
@@ -77,6 +149,32 @@ def test_an_ordering_may_descend() -> None:
         (lambda: PageHits.find().limit(True), "limit takes an integer"),
         (lambda: PageHits.find().fetch_size(-1), "fetch_size takes an integer"),
         (lambda: PageHits.find().consistency("MOST"), "Unknown consistency level 'MOST'; allowed: ANY"),
+        (lambda: Post.find().per_partition_limit(0), "per_partition_limit takes an integer from 1"),
+        (lambda: Post.find().page("state"), "page takes the paging_state of a PagedResult, not str"),
+        (lambda: Post.find().timeout(0), "timeout takes a number of seconds above 0, not 0"),
+        (lambda: Post.find().timeout(float("nan")), "timeout takes"),
+        (lambda: Post.find().timeout("5"), "timeout takes"),
+        (lambda: Post.find().ttl(-1), "ttl takes an integer from 0 to 630720000, not -1"),
+        (lambda: Post.find().ttl(630_720_001), "ttl takes"),
+        (lambda: Post.find().timestamp(1.5), "timestamp takes an integer"),
+        (lambda: Post.find().using(consistency="MOST"), "Unknown consistency level"),
+        (lambda: Post.find().only(), "only.. names at least one column of posts: author"),
+        (lambda: Post.find().only("colour"), "Unknown column 'colour'"),
+        (lambda: Post.find().defer(), "defer.. names at least one"),
+        (lambda: Post.find().only("title").defer("title"), "defer.. leaves nothing"),
+        (lambda: Post.find().values_list("colour"), "Unknown column 'colour'"),
+        (lambda: Post.find().cast("price", "money"), "Cannot cast 'price' to 'money'; allowed: ascii"),
+        (lambda: Post.find().cast("price", "int) FROM x; --"), "Cannot cast"),
+        (lambda: PageHits.find().cast("views", "text"), "Cannot cast columns of page_hits"),
+        (lambda: Post.find().select_token("number"), "whole partition key of posts in its order .author., not"),
+        (lambda: DailyHits.find().select_token("section", "site"), "in its order .site, section., not .section, site."),
+        (
+            lambda: DailyHits.find().group_by("section", "site"),
+            "in its order .site, section, day., not .section, site.",
+        ),
+        (lambda: DailyHits.find().group_by(), "group_by.. takes columns of the primary key"),
+        (lambda: Post.find().group_by("title"), "group_by.. takes columns of the primary key"),
+        (lambda: Post.find().group_by("author", "author"), "group_by.. takes columns of the primary key"),
     ],
 )
 def test_mistakes_are_refused_where_they_are_written(build: Callable[[], Any], said: str) -> None:

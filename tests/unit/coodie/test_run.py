@@ -93,4 +93,4 @@ def test_a_bug_of_the_driver_passes_the_plan_by(runner: Runner, bug: Exception) 
 
 def test_a_driver_that_raises_stop_iteration_does_not_end_the_plan() -> None:
     with pytest.raises(StopIteration):
-        run(two_steps(), Scripted(StopIteration("an answer")))  # type: ignore[arg-type]
+        run(two_steps(), Scripted(StopIteration("an answer")))  # type: ignore[arg-type]  # no rows

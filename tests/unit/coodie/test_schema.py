@@ -329,7 +329,7 @@ def test_names_of_an_enclosing_function_are_resolved() -> None:
     local = UUID
 
     class Visit(sync.CounterDocument):
-        id: Annotated[local, PrimaryKey()]  # type: ignore[valid-type]
+        id: Annotated[local, PrimaryKey()]  # type: ignore[valid-type]  # a local name is the case
         times: Annotated[int, Counter()]
 
     assert table_of(Visit).by_name["id"].cql_type == "uuid"
@@ -346,8 +346,7 @@ def test_a_name_defined_later_is_found_at_first_use() -> None:
         id: Annotated[Afterwards, PrimaryKey()]
         times: Annotated[int, Counter()]
 
-    class Afterwards(UUID):
-        """A kind of UUID."""
+    Afterwards = UUID  # noqa: N806 - the name of a class
 
     globals()["Afterwards"] = Afterwards
     try:

@@ -61,6 +61,7 @@ def test_equal_keys_have_one_spelling(cql_type: str, spellings: list[Any], expec
 
 def test_zero_has_no_sign() -> None:
     assert repr(canonical(key("double"), -0.0)) == "0.0"
+    assert repr(canonical(key("float"), -1e-190)) == "0.0"
     assert str(canonical(key("decimal"), Decimal("-0.00"))) == "0"
 
 

@@ -112,7 +112,7 @@ def test_a_template_that_cannot_be_prepared_is_tried_once_in_a_row() -> None:
             tries.append(template)
             return preparing(template)
 
-        server.prepare = prepare  # type: ignore[method-assign]
+        server.prepare = prepare  # type: ignore[method-assign]  # watched, not changed
         told = told_by(server, ((refused, ()) for _ in range(1_000)), 10)
     assert {outcome.fate for outcome in told.values()} == {Fate.REJECTED}
     assert len(told) == 1_000
@@ -126,7 +126,7 @@ def test_a_template_with_wrong_options_is_refused_wherever_it_is_met() -> None:
         return server.send
 
     with Server() as server:
-        server.ready = ready  # type: ignore[method-assign]
+        server.ready = ready  # type: ignore[method-assign]  # watched, not changed
         told = told_by(server, ((SECOND if number % 3 else FIRST, ()) for number in range(300)), 4)
     assert [told[index].fate for index in range(3)] == [Fate.APPLIED, Fate.NOT_APPLIED, Fate.NOT_APPLIED]
     assert len(told) == 300

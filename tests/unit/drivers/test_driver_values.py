@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from cassandra import cqltypes
 
-from coodie.drivers.acsylla.values import convert_rows, writers_of
+from coodie.drivers.acsylla.values import convert_rows, readers_of, writers_of
 from coodie.drivers.cassandra.values import address_text, addresses_of, reader
 from coodie.schema import Column, Table
 from coodie.statement import Change, CounterUpdate, Delete, Insert, Raw, Select, Selected, Term, Update
@@ -62,11 +62,19 @@ def test_acsylla_is_given_varints_as_bytes_and_times_with_a_zone(
 
 
 def test_acsyllas_texts_and_bytes_become_the_declared_types() -> None:
+    moment, function = (1704067200000).to_bytes(8, "big"), "system.timestampasblob(at)"
     rows: list[dict[str, Any]] = [
-        {"id": b"\x80", "at": AWARE, "name": "x", "tags": {str(ID)}, "seen": {"a": [AWARE]}, "views": 1},
-        {"id": b"\x00", "at": AWARE, "name": None, "tags": None, "seen": None, "views": None},
+        {
+            "id": b"\x80",
+            function: moment,
+            "name": "x",
+            "tags": {str(ID)},
+            "seen": '{"a": ["2024-01-01 00:00:00.000Z"]}',
+            "views": 1,
+        },
+        {"id": b"\x00", function: moment, "name": None, "tags": None, "seen": None, "views": None},
     ]
-    convert_rows(rows, list(rows[0]), Select(TABLE))
+    convert_rows(rows, readers_of(list(rows[0]), Select(TABLE)))
     assert rows[0] == {
         "id": -128, "at": AWARE, "name": "x", "tags": frozenset({ID}), "seen": {"a": [AWARE]}, "views": 1,
     }  # fmt: skip
@@ -83,7 +91,7 @@ def test_acsyllas_functions_have_the_type_of_their_argument_or_cast() -> None:
         Selected("name", cast="uuid"),
     )
     row: dict[str, Any] = {"a": b"\x01\x00", "b": b"\x7f", "c": 12, "d": 3, "e": str(ID)}
-    convert_rows([row], list(row), Select(TABLE, selected))
+    convert_rows([row], readers_of(list(row), Select(TABLE, selected)))
     assert row == {"a": 256, "b": 127, "c": 12, "d": 3, "e": ID}
 
 

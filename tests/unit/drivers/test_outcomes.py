@@ -41,7 +41,7 @@ from coodie.exceptions import (
     TableRejected,
 )
 from coodie.schema import Column, Table
-from coodie.statement import Batch, CounterUpdate, Fate, Insert, Raw, Select, Statement
+from coodie.statement import Batch, Change, CounterUpdate, Delete, Fate, Insert, Raw, Select, Statement, Term, Update
 
 UPDATE = Statement(CounterUpdate("hits", ("views",)), (1, "/home"), lambda shape: "UPDATE hits")
 READ = Statement(Select("hits"), (), lambda shape: "SELECT hits")
@@ -64,6 +64,7 @@ CASSANDRA: list[tuple[Exception, type[DriverError], type[DriverError]]] = [
     (cassandra.InvalidRequest("unconfigured table hits"), TableRejected, TableRejected),
     (of_server(SyntaxException), TableRejected, TableRejected),
     (cassandra.Unauthorized("no MODIFY permission"), TableRejected, TableRejected),
+    (cassandra.AlreadyExists("web", "hits"), TableRejected, TableRejected),
     (cassandra.AuthenticationFailed("bad password"), NotApplied, NotApplied),
     (cassandra.Unavailable("not enough replicas"), NotApplied, MaybeApplied),
     (NO_HOST, NotApplied, NotApplied),
@@ -152,6 +153,58 @@ def test_a_batch_of_totals_is_unknown_where_one_of_its_partitions_may_be_written
         assert isinstance(of_acsylla.classified(by_name(name), TOTALS, strict=False), MaybeApplied)
     assert isinstance(of_acsylla.refused_text(by_name("ServerInvalidQuery"), TOTALS), TableRejected)
     assert isinstance(of_cassandra.refused_text(cassandra.InvalidRequest("wrong"), TOTALS), TableRejected)
+
+
+WHERE = (Term("url"),)
+CONDITIONAL = [
+    Insert("hits", ("url",), if_not_exists=True),
+    Update("hits", (Change("views"),), WHERE, if_exists=True),
+    Update("hits", (Change("views"),), WHERE, conditions=(Term("views"),)),
+    Delete("hits", WHERE, if_exists=True),
+    Delete("hits", WHERE, conditions=(Term("views"),)),
+    Raw("INSERT INTO hits (url) VALUES ('if') if not exists"),
+]
+
+
+@pytest.mark.parametrize("shape", CONDITIONAL, ids=lambda shape: f"{type(shape).__name__}")
+def test_a_conditional_write_is_agreed_upon_before_its_commit_finds_too_few_replicas(shape: Any) -> None:
+    statement = Statement(shape, (), lambda shape: "WRITE")
+    unavailable = cassandra.Unavailable("not enough replicas")
+    assert isinstance(of_cassandra.classified(unavailable, statement, strict=False, resent=False), MaybeApplied)
+    assert isinstance(of_acsylla.classified(by_name("ServerUnavailable"), statement, strict=False), MaybeApplied)
+
+
+def test_a_word_in_quotes_is_no_condition() -> None:
+    statement = Statement(Raw("INSERT INTO hits (url) VALUES (' if ')"), (), lambda shape: "WRITE")
+    unavailable = cassandra.Unavailable("not enough replicas")
+    assert isinstance(of_cassandra.classified(unavailable, statement, strict=False, resent=False), NotApplied)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("Error decoding JSON value for n: Unable to make int from 'x'", "Error decoding JSON value for n"),
+        (
+            'Could not decode JSON string as a map: line 1\n (String was: {"a": "x"})',
+            "Could not decode JSON string as a map",
+        ),
+        ("JSON values map contains unrecognized column: likes", "JSON values map contains unrecognized column: likes"),
+        ("Key may not be empty", "Key may not be empty"),
+    ],
+)
+def test_a_servers_message_is_told_without_the_values_it_quotes(told: str, kept: str) -> None:
+    answer = cassandra.InvalidRequest(f'Error from server: code=2200 [Invalid query] message="{told}"')
+    assert of_cassandra.described(answer) == kept
+    assert of_acsylla.described(acsylla_errors.CassErrorServerInvalidQuery(f"Invalid query: {told}")) == (
+        f"Invalid query: {kept}"
+    )
+
+
+def test_one_host_that_did_not_answer_is_named() -> None:
+    late = cassandra.OperationTimedOut({"127.0.0.1:9042": "Client request timeout"})
+    assert of_cassandra.classified(late, READ, strict=False, resent=False).host == "127.0.0.1:9042"
+    late = cassandra.OperationTimedOut({"127.0.0.1:9042": "late", "127.0.0.2:9042": "late"})
+    assert of_cassandra.classified(late, READ, strict=False, resent=False).host is None
 
 
 def test_a_read_has_written_nothing_whatever_happened() -> None:

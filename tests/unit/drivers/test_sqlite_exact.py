@@ -114,9 +114,9 @@ def test_sums_are_exact_at_any_size_and_sign(driver):
         assert [row["system.sum(cast(views as varint))"] for row in driver.submit(found).items] == [sum(views)]
 
 
-def test_a_sum_over_no_value_is_null(driver):
+def test_a_sum_over_no_value_is_zero(driver):
     driver.submit(exact.write(HITS, ("likes",)).with_values(("a", 1, "W", 1, 9)))
-    assert driver.submit(BY_KEY).items == [{"site": "a", "day": 1, "system.sum(cast(views as varint))": None}]
+    assert driver.submit(BY_KEY).items == [{"site": "a", "day": 1, "system.sum(cast(views as varint))": 0}]
 
 
 def test_pages_of_groups_neither_shift_nor_repeat_while_rows_are_written(driver):
@@ -132,14 +132,14 @@ def test_pages_of_groups_neither_shift_nor_repeat_while_rows_are_written(driver)
 
 def test_functions_of_a_cast_are_refused(driver):
     for selected in (Selected("views", "max", "varint"), Selected("site", "sum", "varint")):
-        with pytest.raises(InvalidQueryError, match=r"of a CAST"):
+        with pytest.raises(InvalidQueryError, match=r"(max|sum)\(\) of \w+ as varint"):
             driver.submit(Statement(Select(HITS.stored, (selected,))))
 
 
 def test_other_tables_have_no_write_times(driver):
     plain = Table("plain", (Column("id", "int", int, partition_index=0), Column("n", "bigint", int)))
     driver.submit(Statement(CreateTable(plain)))
-    with pytest.raises(InvalidQueryError, match=r"no writetime"):
+    with pytest.raises(InvalidQueryError, match=r"no write timestamps"):
         driver.submit(Statement(Select(plain, (Selected("n", "writetime"),))))
     for shape in (Insert(plain, ("id", "n"), timestamp=True), Delete(plain, (Term("id"),), timestamp=True)):
         with pytest.raises(InvalidQueryError, match=r"no write timestamps"):

@@ -157,11 +157,17 @@ def test_the_text_of_a_state_survives_what_a_key_may_hold(driver):
 @pytest.mark.parametrize(
     "options",
     [
-        {"per_partition_limited": True},
         {"where": (Term("site", ">", token=True),)},
         {"where": (Term("site", "SOUNDS"),)},
         {"columns": (Selected("note", "writetime"),)},
-        {"columns": (Selected("note", "ttl"),)},
+        {"columns": (Selected("tags", "ttl"),)},
+        {"columns": (Selected("day", "ttl"),)},
+        {"columns": (Selected("site", "token"),)},
+        {"columns": (Selected("*", "count"),), "per_partition_limited": True},
+        {"columns": (Selected("*", "count"), Selected("note")), "group_by": ("site",)},
+        {"columns": (Selected("site"),), "group_by": ("site",), "distinct": True},
+        {"columns": (Selected("note", cast="int"),)},
+        {"where": (Term("note", "LIKE"),), "given": "a%b"},
         {"columns": (Selected("note", "sum"),)},
         {"columns": (Selected("tags", cast="text"),)},
         {"columns": (Selected("missing"),)},
@@ -171,8 +177,9 @@ def test_the_text_of_a_state_survives_what_a_key_may_hold(driver):
     ids=repr,
 )
 def test_what_sqlite_cannot_do_is_refused_by_name(driver, options):
+    given = options.pop("given", 1)
     with pytest.raises(InvalidQueryError):
-        driver.submit(Statement(Select(EVENTS, **options), (1,) * len(options.get("where", ()))))
+        driver.submit(Statement(Select(EVENTS, **options), (given,) * len(options.get("where", ()))))
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, "5"])

@@ -6,7 +6,7 @@ import pytest
 
 from coodie.drivers.sqlite import SQLiteDriver
 from coodie.exceptions import InvalidQueryError, RowRejected
-from coodie.statement import Change, Delete, Insert, Statement, Term, Update
+from coodie.statement import Batch, Change, Delete, Insert, Statement, Term, Update
 from tests.support.sqlite import EVENTS, HITS, insert, make, select
 
 KEY = (Term("site"), Term("day"), Term("hour"))
@@ -87,6 +87,19 @@ def test_maps_are_put_merged_and_cut(driver):
     assert select(driver, EVENTS, "prices").items == [{"prices": {"cake": two}}]
 
 
+def test_several_elements_are_taken_in_one_write(driver):
+    insert(driver, EVENTS, site="a", day=1, hour=2, note="x", tags={"a", "b", "c"}, steps=[1, 2])
+    delete(driver, ("a", 0, "b", *HERE), columns=("note",), elements=("tags", "steps", "tags"))
+    assert row(driver) == {"note": None, "tags": {"c"}, "steps": [2]}
+    for shape, values in [
+        (Delete(EVENTS, KEY, elements=("steps", "steps")), (0, 1, *HERE)),
+        (Update(EVENTS, (Change("note"), Change("note")), KEY), ("x", "y", *HERE)),
+        (Update(EVENTS, (Change("steps", "append"), Change("steps", "put")), KEY), ([1], 0, 1, *HERE)),
+    ]:
+        with pytest.raises(InvalidQueryError, match="several changes"):
+            driver.submit(Statement(shape, values))
+
+
 def test_a_position_a_list_does_not_have_refuses_the_row(driver):
     insert(driver, EVENTS, site="a", day=1, hour=2, steps=[1])
     for position in (1, -1):
@@ -161,10 +174,61 @@ def test_a_delete_may_name_a_partition_or_a_range(driver):
     assert [(found["site"], found["day"]) for found in select(driver, EVENTS).items] == [("a", 1)]
 
 
-def test_ttl_and_timestamps_are_refused_by_name(driver):
-    for options, word in (({"ttl": True}, "TTL"), ({"timestamp": True}, "timestamps")):
-        with pytest.raises(InvalidQueryError, match=word):
-            driver.submit(Statement(Insert(EVENTS, ("site", "day", "hour"), **options), (*HERE, 60)))
-        with pytest.raises(InvalidQueryError, match=word):
-            driver.submit(Statement(Update(EVENTS, (Change("note"),), KEY, **options), (60, "x", *HERE)))
+def test_timestamps_are_refused_by_name(driver):
+    for shape, values in [
+        (Insert(EVENTS, ("site", "day", "hour"), timestamp=True), (*HERE, 60)),
+        (Update(EVENTS, (Change("note"),), KEY, timestamp=True), (60, "x", *HERE)),
+        (Delete(EVENTS, KEY, timestamp=True), (60, *HERE)),
+        (Batch((Delete(EVENTS, KEY),), timestamp=True), (60, *HERE)),
+    ]:
+        with pytest.raises(InvalidQueryError, match="timestamps"):
+            driver.submit(Statement(shape, values))
+    assert row(driver) is None
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        ((), ()),
+        ((Term("day"),), (1,)),
+        ((Term("site", ">"),), ("a",)),
+        ((Term("site"), Term("hour")), ("a", 2)),
+        ((Term("site"), Term("day", ">"), Term("hour")), HERE),
+        ((Term("site"), Term("note")), ("a", "x")),
+        ((Term("site"), Term("day", "!=")), ("a", 3)),
+    ],
+)
+def test_a_delete_names_what_cassandras_may(driver, where, values):
+    insert(driver, EVENTS, site="a", day=1, hour=2, note="x")
+    with pytest.raises(InvalidQueryError, match="whole partition key"):
+        delete(driver, values, where=where)
+    assert row(driver) is not None
+
+
+def test_columns_are_deleted_of_one_row_alone(driver):
+    with pytest.raises(InvalidQueryError, match="full primary key"):
+        delete(driver, ("a",), where=(Term("site"),), columns=("note",))
+
+
+def test_a_row_made_by_an_update_is_gone_with_its_last_column(driver):
+    update(driver, (Change("note"), Change("tags", "append")), ("x", {"t"}))
+    update(driver, (Change("note"),), (None,))
+    assert row(driver) is not None
+    update(driver, (Change("tags", "remove"),), ({"t"},))
+    assert row(driver) is None
+    update(driver, (Change("note"),), ("x",))
+    delete(driver, columns=("note",))
+    assert row(driver) is None
+    update(driver, (Change("note"),), (None,))
+    assert row(driver) is None
+
+
+def test_an_inserted_row_stays_without_columns(driver):
+    update(driver, (Change("note"),), ("x",))
+    insert(driver, EVENTS, site="a", day=1, hour=2)
+    update(driver, (Change("note"),), (None,))
+    assert row(driver) == {"note": None, "tags": None, "steps": None}
+    delete(driver)
+    update(driver, (Change("note"),), ("x",))
+    delete(driver, columns=("note",))
     assert row(driver) is None

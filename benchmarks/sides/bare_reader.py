@@ -1,0 +1,69 @@
+"""
+acsylla without a mapper: the statements that ``reader.py`` sends, their rows as dicts.
+
+Rules that live here: arguments and lines are those of ``reader.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import acsylla
+
+sys.path.append(str(Path(__file__).parent))
+
+from products import SHOP, row
+
+TASKS = 100
+KEYS = [row(number)["id"] for number in range(1_000)]
+COLUMNS = ", ".join(row(0))
+
+
+async def opened(host: str, port: str, keyspace: str) -> tuple[Any, Any, Any]:
+    """Return a session and its two statements."""
+    session = await acsylla.create_cluster([host], port=int(port)).create_session()
+    every = f"SELECT {COLUMNS} FROM {keyspace}.products WHERE shop = ?"
+    return session, await session.create_prepared(f"{every} AND id = ? LIMIT ?"), await session.create_prepared(every)
+
+
+async def get(session: Any, one: Any, calls: int) -> None:
+    """Read rows by their keys, each task one after the other."""
+    shared = iter(range(calls))
+
+    async def task() -> None:
+        for number in shared:
+            result = await session.execute(one.bind((SHOP, KEYS[number % len(KEYS)], 2)))
+            found = [row.as_dict() for row in result]
+            assert found[0]["price"] >= 9.5
+
+    await asyncio.gather(*(task() for _ in range(TASKS)))
+
+
+async def everything(session: Any, every: Any, rows: int) -> None:
+    """Read all rows of the partition, page by page."""
+    found: list[dict[str, Any]] = []
+    statement = every.bind((SHOP,))
+    while True:
+        result = await session.execute(statement)
+        found += [row.as_dict() for row in result]
+        if not result.has_more_pages():
+            break
+        statement.set_page_state(result.page_state())
+    assert len(found) == rows
+
+
+if __name__ == "__main__":
+    with asyncio.Runner() as runner:
+        session, one, every = runner.run(opened(*sys.argv[1:]))
+        for line in sys.stdin:
+            operation, number = line.split()
+            began = perf_counter()
+            runner.run(
+                get(session, one, int(number)) if operation == "get" else everything(session, every, int(number))
+            )
+            print(json.dumps(perf_counter() - began), flush=True)
