@@ -2,65 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from benchmarks.sides.products import SHOP, row
+from benchmarks.sides.tables import SMALL, WIDE, Table
 from benchmarks.support.flushing import rate
-from benchmarks.support.products import ROWS, stored
 from benchmarks.support.row import Row, ratio_row
 from benchmarks.support.server import KEYSPACE
+from benchmarks.support.tables import ROWS, stored
 from benchmarks.support.timing import seconds_of, take_turns
 
 Sides = tuple[Callable[[], None], Callable[[], None]]
+GET = "get(key), cassandra-driver"
 ALL = f"find().all() of {ROWS:,} rows, cassandra-driver"
-KEYS = [row(number)["id"] for number in range(1_000)]
-EVERY = f"SELECT {', '.join(row(0))} FROM {KEYSPACE}.products WHERE shop = ?"
 
 
 def measure(quick: bool) -> list[Row]:
-    """Return the rows of ``get`` and of ``find().all()``."""
+    """Return the rows of ``get`` and of ``find().all()`` on each table; those of the small one have a figure."""
+    with stored() as (host, port, models), _bare(host, port) as session:
+        return [row for table in (SMALL, WIDE) for row in _rows(table, models[table], session, quick)]
+
+
+def _rows(table: Table, model: Any, session: Any, quick: bool) -> Iterator[Row]:
+    calls, rounds = (300, 3) if quick else (1_000, 11)
+    every = f"SELECT {', '.join(table.row(0))} FROM {KEYSPACE}.{table.name} WHERE {table.partition} = ?"
+    one = session.prepare(f"{every} AND {table.clustering} = ? LIMIT ?")
+    keys = [table.key(number) for number in range(calls)]
+    gets = partial(_get, model, keys), partial(_get_bare, session, one, [(*key.values(), 2) for key in keys])
+    alls = partial(_all, model, table), partial(_all_bare, session, session.prepare(every), table)
+    for _ in range(1 if quick else 5):  # a server that was just started gets faster for a while
+        for each in (*gets, *alls):
+            each()
+    least = (0.9, 0.5) if table is SMALL else (0.0, 0.0)
+    yield _row(table, "get", GET, "bare driver, same statement", gets, calls, rounds, least[0])
+    yield _row(table, "all", ALL, "bare driver, dict_factory", alls, ROWS, rounds, least[1])
+
+
+@contextmanager
+def _bare(host: str, port: int) -> Iterator[Any]:
+    """Give a session as a program without coodie would open it, with the policies the driver has by default."""
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
     from cassandra.query import dict_factory
 
-    from tests.support.session import connected
-
-    calls, rounds = (300, 3) if quick else (1_000, 11)
-    with stored() as (host, port, product), connected([host], port) as session:
-        session.cluster.profile_manager.default.row_factory = dict_factory
-        one, every = session.prepare(f"{EVERY} AND id = ? LIMIT ?"), session.prepare(EVERY)
-        gets = partial(_get, product, calls), partial(_get_bare, session, one, calls)
-        alls = partial(_all, product), partial(_all_bare, session, every)
-        for _ in range(1 if quick else 5):  # a server that was just started gets faster for a while
-            for each in (*gets, *alls):
-                each()
-        return [
-            _row("read.sync", "get(key), cassandra-driver", "bare driver, same statement", gets, calls, rounds, 0.9),
-            _row("read.sync_rows", ALL, "bare driver, dict_factory", alls, ROWS, rounds, 0.5),
-        ]
+    profiles = {EXEC_PROFILE_DEFAULT: ExecutionProfile(row_factory=dict_factory)}
+    cluster = Cluster([host], port=port, protocol_version=4, execution_profiles=profiles)
+    try:
+        yield cluster.connect()
+    finally:
+        cluster.shutdown()
 
 
-def _row(name: str, question: str, against: str, sides: Sides, calls: int, rounds: int, least: float) -> Row:
+def _row(
+    table: Table, name: str, question: str, against: str, sides: Sides, calls: int, rounds: int, least: float
+) -> Row:
     """Time both sides in turns."""
     ours, peer = sides
     turns = take_turns(lambda: seconds_of(ours), lambda: seconds_of(peer), rounds)
-    told, peers = f"{question} ({rate(calls, turns.ours)})", f"{against} ({rate(calls, turns.peer)})"
-    return ratio_row(name, told, peers, turns.rates.median, turns.rates.spread, least=least)
+    told = f"{question}, {len(table.row(0))} columns ({rate(calls, turns.ours)})"
+    peers, rates = f"{against} ({rate(calls, turns.peer)})", turns.rates
+    return ratio_row(f"read_sync.{table.name}.{name}", told, peers, rates.median, rates.spread, least=least)
 
 
-def _get(product: Any, calls: int) -> None:
-    for number in range(calls):
-        assert product.get(shop=SHOP, id=KEYS[number % len(KEYS)]).price >= 9.5
+def _get(model: Any, keys: list[dict[str, Any]]) -> None:
+    for key in keys:
+        model.get(**key)
 
 
-def _get_bare(session: Any, one: Any, calls: int) -> None:
-    for number in range(calls):
-        assert session.execute(one, (SHOP, KEYS[number % len(KEYS)], 2)).one()["price"] >= 9.5
+def _get_bare(session: Any, one: Any, keys: list[tuple[Any, ...]]) -> None:
+    for key in keys:
+        assert session.execute(one, key).one()
 
 
-def _all(product: Any) -> None:
-    assert len(product.find(shop=SHOP).all()) == ROWS
+def _all(model: Any, table: Table) -> None:
+    assert len(model.find(**table.whole).all()) == ROWS
 
 
-def _all_bare(session: Any, every: Any) -> None:
-    assert len(list(session.execute(every, (SHOP,)))) == ROWS
+def _all_bare(session: Any, every: Any, table: Table) -> None:
+    assert len(list(session.execute(every, tuple(table.whole.values())))) == ROWS

@@ -101,9 +101,9 @@ def resolve(model_cls: type[Any]) -> tuple[Driver, schema.Table]:
     """
     found: _Resolved | None = model_cls.__dict__.get(_KEPT)
     if found is not None:  # this much of every call: short
-        driver, table, settings, registered, keyspace = found
-        name = getattr(settings, "connection", None) or registry._default_driver_name or ""
-        if registry._registry.get(name) is registered and getattr(registered, "_default_keyspace", None) == keyspace:
+        driver, table, name, registered, keyspace = found
+        current = registry._registry.get(name or registry._default_driver_name or "")
+        if current is registered and getattr(registered, "_default_keyspace", None) == keyspace:
             return driver, table
         registry.changed()  # a fixture emptied or replaced the dictionary behind our back
     found = _resolve(model_cls)
@@ -113,7 +113,7 @@ def resolve(model_cls: type[Any]) -> tuple[Driver, schema.Table]:
 
 def connection_name(model_cls: type[Any]) -> str:
     """Return the name under which the driver of a class is registered."""
-    name: str | None = getattr(getattr(model_cls, "Settings", None), "connection", None)
+    name = _named(model_cls)
     return name if name is not None else registry.default_name()
 
 
@@ -123,11 +123,11 @@ def driver_of(name: str | None = None) -> Driver:
 
 
 class _Resolved(NamedTuple):
-    """What a class was resolved to, and what it was resolved from: a name in its Settings, what is registered there."""
+    """What a class was resolved to, and from: the name in its Settings (None: the default), what was registered."""
 
     driver: Driver
     table: schema.Table
-    settings: Any
+    name: str | None
     registered: Any
     keyspace: Any
 
@@ -146,8 +146,13 @@ def _resolve(model_cls: type[Any]) -> _Resolved:
                 f"No keyspace configured for {model_cls.__name__}: give init_coodie(keyspace=...) or Settings.keyspace."
             )
         table = table.qualified(keyspace)
-    settings = getattr(model_cls, "Settings", None)
-    return _Resolved(driver, table, settings, registered, getattr(registered, "_default_keyspace", None))
+    return _Resolved(driver, table, _named(model_cls), registered, getattr(registered, "_default_keyspace", None))
+
+
+def _named(model_cls: type[Any]) -> str | None:
+    """Return the name of the connection in a class's Settings, or None."""
+    name: str | None = getattr(getattr(model_cls, "Settings", None), "connection", None)
+    return name
 
 
 registry.on_change.append(counters.invalidate)

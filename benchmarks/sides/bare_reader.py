@@ -17,18 +17,17 @@ import acsylla
 
 sys.path.append(str(Path(__file__).parent))
 
-from products import SHOP, row
+from tables import TABLES
 
 TASKS = 100
-KEYS = [row(number)["id"] for number in range(1_000)]
-COLUMNS = ", ".join(row(0))
 
 
 async def opened(host: str, port: str, keyspace: str) -> tuple[Any, Any, Any]:
     """Return a session and its two statements."""
     session = await acsylla.create_cluster([host], port=int(port)).create_session()
-    every = f"SELECT {COLUMNS} FROM {keyspace}.products WHERE shop = ?"
-    return session, await session.create_prepared(f"{every} AND id = ? LIMIT ?"), await session.create_prepared(every)
+    every = f"SELECT {', '.join(table.row(0))} FROM {keyspace}.{table.name} WHERE {table.partition} = ?"
+    one = f"{every} AND {table.clustering} = ? LIMIT ?"
+    return session, await session.create_prepared(one), await session.create_prepared(every)
 
 
 async def get(session: Any, one: Any, calls: int) -> None:
@@ -37,9 +36,9 @@ async def get(session: Any, one: Any, calls: int) -> None:
 
     async def task() -> None:
         for number in shared:
-            result = await session.execute(one.bind((SHOP, KEYS[number % len(KEYS)], 2)))
+            result = await session.execute(one.bind((*keys[number % len(keys)], 2)))
             found = [row.as_dict() for row in result]
-            assert found[0]["price"] >= 9.5
+            assert len(found) == 1
 
     await asyncio.gather(*(task() for _ in range(TASKS)))
 
@@ -47,7 +46,7 @@ async def get(session: Any, one: Any, calls: int) -> None:
 async def everything(session: Any, every: Any, rows: int) -> None:
     """Read all rows of the partition, page by page."""
     found: list[dict[str, Any]] = []
-    statement = every.bind((SHOP,))
+    statement = every.bind(tuple(table.whole.values()))
     while True:
         result = await session.execute(statement)
         found += [row.as_dict() for row in result]
@@ -58,8 +57,10 @@ async def everything(session: Any, every: Any, rows: int) -> None:
 
 
 if __name__ == "__main__":
+    table = TABLES[sys.argv[1]]
+    keys = [tuple(table.key(number).values()) for number in range(1_000)]
     with asyncio.Runner() as runner:
-        session, one, every = runner.run(opened(*sys.argv[1:]))
+        session, one, every = runner.run(opened(*sys.argv[2:]))
         for line in sys.stdin:
             operation, number = line.split()
             began = perf_counter()

@@ -1,7 +1,7 @@
 """
 The mapper over acsylla, on one event loop: ``get`` by many tasks, ``find().all()`` of a whole partition.
 
-Rules that live here: arguments are host, port and keyspace; each line read is ``get CALLS`` or ``all ROWS``, the answer
+Rules that live here: arguments are the name of the table, host, port and keyspace; each line read is ``get CALLS`` or ``all ROWS``, the answer
 is the seconds it took by the clock on the wall. The table and its rows are there already.
 """
 
@@ -18,16 +18,15 @@ import coodie.aio
 
 sys.path.append(str(Path(__file__).parent))
 
-from products import SHOP, model, row
+from tables import TABLES
 
 TASKS = 100
-KEYS = [row(number)["id"] for number in range(1_000)]
 
 
 async def opened(host: str, port: str, keyspace: str) -> Any:
     """Connect, and return the class."""
     await coodie.aio.init_coodie(hosts=[host], port=int(port), keyspace=keyspace, driver_type="acsylla")
-    return model("aio")
+    return table.model("aio")
 
 
 async def get(product: Any, calls: int) -> None:
@@ -36,20 +35,21 @@ async def get(product: Any, calls: int) -> None:
 
     async def task() -> None:
         for number in shared:
-            found = await product.get(shop=SHOP, id=KEYS[number % len(KEYS)])
-            assert found.price >= 9.5
+            await product.get(**keys[number % len(keys)])
 
     await asyncio.gather(*(task() for _ in range(TASKS)))
 
 
 async def everything(product: Any, rows: int) -> None:
     """Read all rows of the partition."""
-    assert len(await product.find(shop=SHOP).all()) == rows
+    assert len(await product.find(**table.whole).all()) == rows
 
 
 if __name__ == "__main__":
+    table = TABLES[sys.argv[1]]
+    keys = [table.key(number) for number in range(1_000)]
     with asyncio.Runner() as runner:
-        product = runner.run(opened(*sys.argv[1:]))
+        product = runner.run(opened(*sys.argv[2:]))
         for line in sys.stdin:
             operation, number = line.split()
             began = perf_counter()

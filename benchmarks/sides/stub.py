@@ -1,7 +1,7 @@
 """
 The mapper over a driver that costs next to nothing: ``save``, ``get`` and ``find().all()`` of either face.
 
-Rules that live here: each line read is ``FACE OPERATION CALLS``; the answer is the processor time of those calls in
+Rules that live here: the argument is the name of a table; each line read is ``FACE OPERATION CALLS``; the answer is the processor time of those calls in
 seconds, the construction of what is saved not counted. The driver is asked as the mapper asks its own drivers: the peer
 by ``execute(text, params, ...)``, ours by ``submit(statement)``.
 """
@@ -26,7 +26,7 @@ except ImportError:  # the peer: its drivers speak text alone
 
 sys.path.append(str(Path(__file__).parent))
 
-from products import SHOP, model, row
+from tables import TABLES
 
 ROWS = 1_000
 """Rows that ``find().all()`` returns."""
@@ -102,7 +102,7 @@ class Stub(AbstractDriver):
 def seconds(face: str, operation: str, calls: int) -> float:
     """Return the processor time of some calls."""
     product = model_of[face]
-    documents = [product(**row(number)) for number in range(calls)] if operation == "save" else []
+    documents = [product(**table.row(number)) for number in range(calls)] if operation == "save" else []
     block = _BLOCKS[face, operation]
     gc.collect()
     began = thread_time()
@@ -116,14 +116,14 @@ def _save(product: Any, documents: list[Any], calls: int) -> None:
 
 
 def _get(product: Any, documents: list[Any], calls: int) -> None:
-    key = row(0)["id"]
+    key = table.key(0)
     for _ in range(calls):
-        product.get(shop=SHOP, id=key)
+        product.get(**key)
 
 
 def _all(product: Any, documents: list[Any], calls: int) -> None:
     for _ in range(calls):
-        assert len(product.find(shop=SHOP).all()) == ROWS
+        assert len(product.find(**table.whole).all()) == ROWS
 
 
 async def _save_async(product: Any, documents: list[Any], calls: int) -> None:
@@ -132,14 +132,14 @@ async def _save_async(product: Any, documents: list[Any], calls: int) -> None:
 
 
 async def _get_async(product: Any, documents: list[Any], calls: int) -> None:
-    key = row(0)["id"]
+    key = table.key(0)
     for _ in range(calls):
-        await product.get(shop=SHOP, id=key)
+        await product.get(**key)
 
 
 async def _all_async(product: Any, documents: list[Any], calls: int) -> None:
     for _ in range(calls):
-        assert len(await product.find(shop=SHOP).all()) == ROWS
+        assert len(await product.find(**table.whole).all()) == ROWS
 
 
 def _driven(block: Any) -> Any:
@@ -162,8 +162,9 @@ _BLOCKS = {
 }
 
 if __name__ == "__main__":
-    register_driver("default", Stub([row(number) for number in range(ROWS)]), default=True)
-    model_of = {face: model(face) for face in ("sync", "aio")}
+    table = TABLES[sys.argv[1]]
+    register_driver("default", Stub([table.row(number) for number in range(ROWS)]), default=True)
+    model_of = {face: table.model(face) for face in ("sync", "aio")}
     with asyncio.Runner() as runner:
         for line in sys.stdin:
             face, operation, calls = line.split()

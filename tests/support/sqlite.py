@@ -67,6 +67,7 @@ def insert(driver: SQLiteDriver, table: Table, **values: Any) -> Rows:
 
 def select(driver: SQLiteDriver, table: Table, *columns: str, **options: Any) -> Rows:
     """Read rows; ``where`` is a list of (column, operator, value), other options are the shape's and statement's."""
+    options.setdefault("allow_filtering", True)
     where = options.pop("where", [])
     values = tuple(value for _, _, value in where)
     if "limit" in options:

@@ -108,8 +108,19 @@ class AcsyllaDriver(TextFace):
     async def submit_async(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any event loop; never blocks it."""
         self._check_usable()
+        session = self._sessions.opened() or await self._sessions.here()
+        statements = session.prepared
         try:
-            return await self._rows(statement)
+            prepared = None if is_plain(statement) else statements.ready(statement) or await statements.get(statement)
+            query = plain_query(statement) if prepared is None else prepared.binder(statement)(statement.values)
+            if statement.paging_state is not None:
+                query.set_page_state(unsealed(statement.paging_state))
+            page = await self._page(session, prepared, query, statement)
+            if page.paging_state is None:
+                return page
+            if statement.fetch_size is not None:
+                return sealed(page)
+            return await self._whole(page, session, prepared, query, statement)
         except TableRejected as error:
             forget_refused(self._known_tables, error, statement)
             raise
@@ -155,26 +166,20 @@ class AcsyllaDriver(TextFace):
         """Run a fan-out on the session of the running loop."""
         await fanout.run(await self._sessions.here())
 
-    async def _rows(self, statement: Statement) -> Rows:
-        """Send one statement and await its rows, all pages or one."""
-        session = await self._sessions.here()
-        statements = session.prepared
-        prepared = None if is_plain(statement) else statements.ready(statement) or await statements.get(statement)
-        query = plain_query(statement) if prepared is None else prepared.binder(statement)(statement.values)
-        if statement.paging_state is not None:
-            query.set_page_state(unsealed(statement.paging_state))
-        items: list[dict[str, Any]] = []
-        while True:
-            page = await self._page(session, prepared, query, statement)
-            if statement.fetch_size is not None or (page.paging_state is None and not items):
-                return sealed(page)
-            items += page.items
-            if page.paging_state is None:
-                return Rows(items)
+    async def _whole(
+        self, page: Rows, session: LoopSession, prepared: Prepared | None, query: Any, statement: Statement
+    ) -> Rows:
+        """Return the rows of a page and of all that follow it."""
+        items = page.items
+        while page.paging_state is not None:
             query.set_page_state(page.paging_state)
+            page = await self._page(session, prepared, query, statement)
+            items += page.items
+        return Rows(items)
 
     async def _page(self, session: LoopSession, prepared: Prepared | None, query: Any, statement: Statement) -> Rows:
         """Send one request and await its page, as dicts of declared types."""
+        await asyncio.sleep(0)  # so that tasks with work of their own send one right after the other: fewer packets
         try:
             result = await session.foreign.execute(query)
         except Exception as error:

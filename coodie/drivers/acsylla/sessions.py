@@ -48,6 +48,10 @@ class SessionPerLoop:
         self._opening: dict[Loop, asyncio.Task[LoopSession]] = {}
         self._thread = LoopThread("coodie-acsylla")
 
+    def opened(self) -> LoopSession | None:
+        """Return the session of the running loop if it is open."""
+        return self._open.get(asyncio.get_running_loop())
+
     async def here(self) -> LoopSession:
         """Return the session of the running loop, opening it at the first call."""
         loop = asyncio.get_running_loop()
@@ -111,6 +115,10 @@ class GivenSession:
     def __init__(self, session: Any) -> None:
         self._session = LoopSession(session)
         self._loop = running_loop()  # None: made outside of any loop; then that of the first call
+
+    def opened(self) -> LoopSession | None:
+        """Return the session on its own loop."""
+        return self._session if asyncio.get_running_loop() is self._loop else None
 
     async def here(self) -> LoopSession:
         """Return the session; ConfigurationError on another loop than its own."""

@@ -20,10 +20,11 @@ from functools import lru_cache
 from typing import Any
 
 from coodie.drivers.sqlite.answers import Decode, aggregates, answer, decoder
+from coodie.drivers.sqlite.filtering import refusal
 from coodie.drivers.sqlite.names import column_of, listed, quoted, table_name, unsupported
 from coodie.drivers.sqlite.paging import Order, Position, after, after_values, packed, unpacked
 from coodie.drivers.sqlite.where import collated, sizes, where, where_values
-from coodie.exceptions import InvalidQueryError, RowRejected
+from coodie.exceptions import InvalidQueryError, Rejected, RowRejected
 from coodie.schema import Table
 from coodie.statement import Rows, Select, Selected, Statement
 
@@ -42,6 +43,7 @@ class _Query:
     head: str
     tail: str
     order: Order
+    refusal: str | None
 
     def text(self, position: Position) -> str:
         """Return the statement for a page that begins at a position."""
@@ -53,6 +55,8 @@ def run(connection: sqlite3.Connection, shape: Select, statement: Statement) -> 
     """Answer a SELECT: every row, or one page of at most ``fetch_size``."""
     terms, given = shape.where, statement.values
     query = _compiled(shape, sizes(terms, given[: len(terms)]))
+    if query.refusal is not None:
+        raise Rejected(f"Cannot read table {shape.table.name}: {query.refusal}", statement=statement.cql)
     position = unpacked(statement.paging_state, len(query.order))
     left = _limit("LIMIT", given[-1]) if shape.limited and not statement.paging_state else position.left
     ask, page = _asked(statement.fetch_size, left)
@@ -126,6 +130,7 @@ def _compiled(shape: Select, counts: tuple[int, ...]) -> _Query:
         f"{select} {', '.join([text for _, text, _ in answers] + hidden)} FROM {_source(shape, counts, order, many)}",
         _tail(shape, columns, order, many),
         order,
+        refusal(shape),
     )
 
 

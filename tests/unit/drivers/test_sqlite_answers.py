@@ -60,8 +60,8 @@ def notes(rows):
     [
         ({}, (1,), "a31 b31"),
         ({}, (3,), "a31 a32 a21 b31 b32 b21"),
-        ({"where": (Term("day", "<"),)}, (3, 1), "a21 b21"),
-        ({"order": (("day", False), ("hour", True))}, (1,), "a12 b12"),
+        ({"where": (Term("day", "<"),), "allow_filtering": True}, (3, 1), "a21 b21"),
+        ({"where": (Term("site", "IN"),), "order": (("day", False), ("hour", True))}, (("a", "b"), 1), "a12 b12"),
         ({"limited": True}, (2, 3), "a31 a32 b31"),
     ],
 )

@@ -37,7 +37,6 @@ def test_rows_come_in_the_order_of_the_key_each_column_in_its_own_direction(driv
 def test_an_order_asked_for_goes_first(driver):
     rows = select(driver, EVENTS, where=[("site", "=", "a")], order=(("day", False), ("hour", True)))
     assert notes(rows) == ["a12", "a11", "a22", "a21", "a32", "a31"]
-    assert notes(select(driver, EVENTS, order=(("note", True),), limit=3)) == ["b32", "b31", "b22"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_groups_and_distinct_values_can_be_paged(driver):
     assert ask(driver, Selected("site"), distinct=True) == [{"site": "a"}, {"site": "b"}]
 
 
-ORDERS = [(), (("day", False),), (("note", True),), (("day", True), ("hour", True))]
+ORDERS = [(), (("day", False),), (("day", True), ("hour", False)), (("day", False), ("hour", True))]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=repr)
@@ -117,7 +116,7 @@ ORDERS = [(), (("day", False),), (("note", True),), (("day", True), ("hour", Tru
 @pytest.mark.parametrize("size", [1, 4, 5, 100])
 def test_pages_together_are_the_whole_answer(driver, order, limit, size):
     insert(driver, EVENTS, site="a", day=9, hour=9)  # its note is NULL
-    options = {"order": order} | ({} if limit is None else {"limit": limit})
+    options = {"where": [("site", "IN", ("a", "b"))], "order": order} | ({} if limit is None else {"limit": limit})
     whole, found, state, pages = select(driver, EVENTS, **options).items, [], None, 0
     while pages == 0 or state is not None:
         page = select(driver, EVENTS, fetch_size=size, paging_state=state, **options)
@@ -167,12 +166,12 @@ def test_the_text_of_a_state_survives_what_a_key_may_hold(driver):
         {"columns": (Selected("*", "count"), Selected("note")), "group_by": ("site",)},
         {"columns": (Selected("site"),), "group_by": ("site",), "distinct": True},
         {"columns": (Selected("note", cast="int"),)},
-        {"where": (Term("note", "LIKE"),), "given": "a%b"},
+        {"where": (Term("note", "LIKE"),), "given": "a%b", "allow_filtering": True},
         {"columns": (Selected("note", "sum"),)},
         {"columns": (Selected("tags", cast="text"),)},
         {"columns": (Selected("missing"),)},
-        {"where": (Term("day", "CONTAINS"),)},
-        {"where": (Term("tags", "CONTAINS KEY"),)},
+        {"where": (Term("day", "CONTAINS"),), "allow_filtering": True},
+        {"where": (Term("tags", "CONTAINS KEY"),), "allow_filtering": True},
     ],
     ids=repr,
 )
