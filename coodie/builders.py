@@ -17,7 +17,16 @@ from coodie.schema import Table, table_of
 
 D = TypeVar("D")
 
-CASTS = "ascii bigint date decimal double float int smallint text timestamp tinyint varint".split()
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "varint", "decimal", "float", "double")
+_TEXTS = ("ascii", "text")
+_CASTS = {
+    **dict.fromkeys(_NUMBERS, (*_NUMBERS, *_TEXTS)),
+    **dict.fromkeys(("boolean", "inet", "time", "uuid", "ascii"), _TEXTS),
+    **dict.fromkeys(("date", "timestamp", "timeuuid"), (*_TEXTS, "date", "timestamp")),
+    "text": ("text",),
+}
+"""What each type is cast to. Cassandra takes others too, a number as a timestamp, and answers what no client can read:
+cassandra-driver gives up its connection over that."""
 
 
 class QueryBuilder(Generic[D]):
@@ -26,6 +35,9 @@ class QueryBuilder(Generic[D]):
     def __init__(self, model: Any, query: Query = EVERYTHING) -> None:
         self._model = model
         self._query = query
+
+    def __repr__(self) -> str:
+        return f"<QuerySet of {self._model.__name__}: {self._query.outline() or 'every row'}>"
 
     def _with(self, **changes: Any) -> Self:
         return type(self)(self._model, self._query.changed(**changes))
@@ -93,10 +105,14 @@ class QueryBuilder(Generic[D]):
         table = table_of(self._model)
         if table.counters:
             raise InvalidQueryError(f"Cannot cast columns of {table.name}: counters are read as the integers they are")
-        name, wanted = column_named(table, column).name, str(cql_type).lower()
-        if wanted not in CASTS:
-            raise InvalidQueryError(f"Cannot cast '{name}' to {cql_type!r}; allowed: {', '.join(CASTS)}")
-        return self._with(casts=tuple({**dict(self._query.casts), name: wanted}.items()))
+        found, wanted = column_named(table, column), str(cql_type).lower()
+        allowed = _CASTS.get(found.cql_type, ())
+        if wanted not in allowed:
+            raise InvalidQueryError(
+                f"Cannot cast '{found.name}' ({found.cql_type}) to {cql_type!r}; allowed: "
+                f"{', '.join(allowed) or 'nothing'}"
+            )
+        return self._with(casts=tuple({**dict(self._query.casts), found.name: wanted}.items()))
 
     def _tuples(self, columns: tuple[str, ...]) -> Any:
         if columns:

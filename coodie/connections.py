@@ -99,15 +99,15 @@ def resolve(model_cls: type[Any]) -> tuple[Driver, schema.Table]:
 
     Raises ConfigurationError (no such connection), InvalidQueryError (no keyspace). From any thread.
     """
-    found: _Resolved | None = model_cls.__dict__.get(_KEPT)
+    found: _Resolved | None = model_cls.__coodie_resolved__
     if found is not None:  # this much of every call: short
-        driver, table, name, registered, keyspace = found
-        current = registry._registry.get(name or registry._default_driver_name or "")
-        if current is registered and getattr(registered, "_default_keyspace", None) == keyspace:
-            return driver, table
-        registry.changed()  # a fixture emptied or replaced the dictionary behind our back
-    found = _resolve(model_cls)
-    setattr(model_cls, _KEPT, found)
+        driver, table, model, name, registered, keyspace = found
+        if model is model_cls:  # else a class above it was resolved, and it itself was not
+            current = registry._registry.get(name or registry._default_driver_name or "")
+            if current is registered and getattr(registered, "_default_keyspace", None) == keyspace:
+                return driver, table
+            registry.changed()  # a fixture emptied or replaced the dictionary behind our back
+    found = model_cls.__coodie_resolved__ = _resolve(model_cls)
     return found.driver, found.table
 
 
@@ -127,12 +127,10 @@ class _Resolved(NamedTuple):
 
     driver: Driver
     table: schema.Table
+    model: type[Any]
     name: str | None
     registered: Any
     keyspace: Any
-
-
-_KEPT = "__coodie_resolved__"  # on the class itself: the quickest place to look
 
 
 def _resolve(model_cls: type[Any]) -> _Resolved:
@@ -146,7 +144,8 @@ def _resolve(model_cls: type[Any]) -> _Resolved:
                 f"No keyspace configured for {model_cls.__name__}: give init_coodie(keyspace=...) or Settings.keyspace."
             )
         table = table.qualified(keyspace)
-    return _Resolved(driver, table, _named(model_cls), registered, getattr(registered, "_default_keyspace", None))
+    keyspace = getattr(registered, "_default_keyspace", None)
+    return _Resolved(driver, table, model_cls, _named(model_cls), registered, keyspace)
 
 
 def _named(model_cls: type[Any]) -> str | None:

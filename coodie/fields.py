@@ -32,15 +32,19 @@ __all__ = [
 ]
 
 
+class Marker:
+    """What every marker is."""
+
+
 @dataclass(frozen=True)
-class PrimaryKey:
+class PrimaryKey(Marker):
     """Part of the partition key; parts are ordered by ``partition_key_index``, then as the class declares them."""
 
     partition_key_index: int = 0
 
 
 @dataclass(frozen=True)
-class ClusteringKey:
+class ClusteringKey(Marker):
     """A clustering column: rows of one partition are stored in its ``order``, ``"ASC"`` or ``"DESC"``."""
 
     order: str = "ASC"
@@ -48,33 +52,34 @@ class ClusteringKey:
 
 
 @dataclass(frozen=True)
-class Counter:
+class Counter(Marker):
     """A counter column: changed by ``increment`` and ``decrement`` alone, 0 until then."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    @classmethod  # so that Counter without its parentheses gets as far as the schema, which refuses it by name
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Give the field the default 0, inside pydantic's core: construction costs what a plain default costs."""
         return core_schema.with_default_schema(handler(source), default=0)
 
 
 @dataclass(frozen=True)
-class Indexed:
+class Indexed(Marker):
     """A secondary index on the column, named ``{table}_{column}_idx`` unless ``index_name`` says otherwise."""
 
     index_name: str | None = None
 
 
 @dataclass(frozen=True)
-class Static:
+class Static(Marker):
     """One value for the whole partition."""
 
 
 @dataclass(frozen=True)
-class Frozen:
+class Frozen(Marker):
     """A collection stored and replaced as one value: ``frozen<...>``."""
 
 
 @dataclass(frozen=True)
-class TypeMarker:
+class TypeMarker(Marker):
     """A marker that names the CQL type of its column."""
 
     cql_type: ClassVar[str]

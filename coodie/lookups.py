@@ -47,14 +47,14 @@ def conditions(
     """
     Return the terms and values of lookups, checked; the operators say which suffixes are known.
 
-    ``nullable``: None may be compared with, as the conditions of a write may.
+    ``nullable``: None may be compared with by = and !=, as the conditions of a write may.
     """
     terms: list[Term] = []
     values: list[Any] = []
     for lookup, value in lookups.items():
         term, check = _term(table, lookup, operators)
         terms.append(term)
-        values.append(None if nullable and value is None and term.operator != "IN" else check(value))
+        values.append(None if nullable and value is None and term.operator in ("=", "!=") else check(value))
     return tuple(terms), tuple(values)
 
 

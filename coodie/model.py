@@ -38,6 +38,7 @@ class Model(BaseModel):
     )
 
     __coodie_counters__: ClassVar[bool] = False
+    __coodie_resolved__: ClassVar[Any] = None  # kept by ``coodie.connections``
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -120,6 +121,16 @@ def partial_documents(
         object.__setattr__(document, "__pydantic_private__", _private_state(model))
         documents.append(document)
     return documents
+
+
+def checked_fields(model: type[Model], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return values of some fields as an instance read with them would hold them, checked by those fields alone.
+
+    Raises pydantic's ``ValidationError`` for what no instance could hold.
+    """
+    checked: dict[str, Any] = _part(model, tuple(fields)).validate_python(_without_nulls(model, fields))[0]
+    return checked
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ costs no round trip.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from coodie.lookups import filters
@@ -59,6 +59,13 @@ class Query:
         return self.columns is None and not (
             self.tokens or self.casts or self.distinct or self.group_by or self.per_partition_limit
         )
+
+    def outline(self) -> str:
+        """Return what is asked for as text for a person, a ``?`` for each value."""
+        columns = (f"token({term.column})" if term.token else term.column for term in self.terms)
+        terms = [f"{column} {term.operator} ?" for column, term in zip(columns, self.terms, strict=True)]
+        options = fields(self)[2:]  # those after the terms and their values
+        return ", ".join(terms + [f"{each.name} ?" for each in options if getattr(self, each.name) != each.default])
 
     def changed(self, **changes: Any) -> Query:
         """Return a query that differs in some fields."""

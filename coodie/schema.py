@@ -41,6 +41,8 @@ ColumnDefinition = Column
 """The name that users of the existing library know."""
 
 _TABLE_NAME = re.compile(r'[A-Za-z0-9_]{1,48}|"[A-Za-z0-9_]{1,48}"')
+_INDEX_NAME = re.compile(r"[A-Za-z0-9_]+")
+_TTL_MAX_S = 630_720_000  # 20 years of 365 days: the longest that Cassandra takes
 _building = threading.RLock()
 
 
@@ -70,7 +72,8 @@ def table_of(model: Any) -> Table:
 def is_abstract(model: Any) -> bool:
     """Return whether a class is a base for others: coodie's own, or one whose own Settings say ``__abstract__``."""
     own = model.__dict__.get("Settings")
-    return model.__module__.startswith("coodie.") or bool(getattr(own, "__abstract__", False))
+    said = own is not None and own.__dict__.get("__abstract__")  # not what the Settings of a base class say
+    return model.__module__.startswith("coodie.") or bool(said)
 
 
 def build_schema(model: Any) -> Table:
@@ -87,7 +90,9 @@ def build_schema(model: Any) -> Table:
         counters=_kind_of_counters(model, settings),
     )
     _refuse_impossible_keys(table)
+    _refuse_impossible_ttl(table)
     for column in table.columns:
+        _refuse_index_name(column)
         _refuse_ordered_durations(column, column.cql_type, column.is_key)
     if table.counters:
         _refuse_impossible_counters(table)
@@ -175,6 +180,22 @@ def _refuse_impossible_keys(table: Table) -> None:
             raise InvalidQueryError(f"Column '{column.name}' cannot be both PrimaryKey() and ClusteringKey()")
         if column.cql_type.startswith(("list<", "set<", "map<")):
             raise InvalidQueryError(f"Key column '{column.name}' ({column.cql_type}) must be Frozen()")
+
+
+def _refuse_impossible_ttl(table: Table) -> None:
+    ttl = table.default_ttl
+    if ttl is not None and (type(ttl) is not int or not 0 <= ttl <= _TTL_MAX_S):
+        raise InvalidQueryError(
+            f"Settings.__default_ttl__ of {table.name} takes an integer from 0 to {_TTL_MAX_S} (s), not {ttl!r}"
+        )
+
+
+def _refuse_index_name(column: Column) -> None:
+    if column.index is not None and not _INDEX_NAME.fullmatch(column.index):
+        raise InvalidQueryError(
+            f"{column.index!r} is not a valid name for the index of column '{column.name}': "
+            "letters, digits, underscores"
+        )
 
 
 def _refuse_ordered_durations(column: Column, cql_type: str, ordered: bool) -> None:

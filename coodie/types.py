@@ -24,7 +24,7 @@ from uuid import UUID
 
 from coodie.durations import CqlDuration
 from coodie.exceptions import InvalidQueryError
-from coodie.fields import Frozen, TypeMarker
+from coodie.fields import Frozen, Marker, TypeMarker
 from coodie.floats import shortest
 from coodie.type_text import collection_of
 from coodie.values import KEY_BYTES_MAX, canonical, encoded_size
@@ -133,6 +133,11 @@ def column_type(annotation: Any, markers: Sequence[Any] = ()) -> tuple[str, Any]
 
     ``markers`` are those of the column itself. What has no CQL type is an ``InvalidQueryError``.
     """
+    for marker in markers:
+        if isinstance(marker, type) and issubclass(marker, Marker):
+            raise InvalidQueryError(
+                f"A marker is written with its parentheses: {marker.__name__}(), not {marker.__name__}"
+            )
     if get_origin(annotation) in COLLECTIONS:
         cql, stored = _collection_type(annotation)
     else:

@@ -218,6 +218,8 @@ def _address(column: Column, value: Any) -> IPv4Address | IPv6Address:
         raise wrong_type(column, value, "an IP address or its text")
     if isinstance(value, IPv6Address) and value.scope_id is not None:
         raise refused(column, "takes IPv6 addresses without a scope ('%...')")  # only SQLite could keep it
+    if isinstance(value, IPv6Address) and value.ipv4_mapped is not None:  # Cassandra finds it by = alone, not by IN
+        raise refused(column, "takes no IPv4 address inside an IPv6 one ('::ffff:...'): give the IPv4 address")
     return value
 
 

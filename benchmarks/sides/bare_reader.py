@@ -7,6 +7,7 @@ Rules that live here: arguments and lines are those of ``reader.py``.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ if __name__ == "__main__":
     keys = [tuple(table.key(number).values()) for number in range(1_000)]
     with asyncio.Runner() as runner:
         session, one, every = runner.run(opened(*sys.argv[2:]))
+        gc.freeze()  # what was loaded so far is not to be collected again and again
         for line in sys.stdin:
             operation, number = line.split()
             began = perf_counter()

@@ -1,13 +1,14 @@
 """
 The mapper over acsylla, on one event loop: ``get`` by many tasks, ``find().all()`` of a whole partition.
 
-Rules that live here: arguments are the name of the table, host, port and keyspace; each line read is ``get CALLS`` or ``all ROWS``, the answer
-is the seconds it took by the clock on the wall. The table and its rows are there already.
+Rules that live here: arguments are the name of the table, host, port and keyspace; each line read is ``get CALLS`` or
+``all ROWS``, the answer is the seconds it took by the clock on the wall. The table and its rows are there already.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ if __name__ == "__main__":
     keys = [table.key(number) for number in range(1_000)]
     with asyncio.Runner() as runner:
         product = runner.run(opened(*sys.argv[2:]))
+        gc.freeze()  # what was loaded so far is not to be collected again and again
         for line in sys.stdin:
             operation, number = line.split()
             began = perf_counter()

@@ -1,9 +1,9 @@
 """
 The mapper over a driver that costs next to nothing: ``save``, ``get`` and ``find().all()`` of either face.
 
-Rules that live here: the argument is the name of a table; each line read is ``FACE OPERATION CALLS``; the answer is the processor time of those calls in
-seconds, the construction of what is saved not counted. The driver is asked as the mapper asks its own drivers: the peer
-by ``execute(text, params, ...)``, ours by ``submit(statement)``.
+Rules that live here: the argument is the name of a table; each line read is ``FACE OPERATION CALLS``; the answer is the
+processor time of those calls in seconds, the construction of what is saved not counted. The driver is asked as the
+mapper asks its own drivers: the peer by ``execute(text, params, ...)``, ours by ``submit(statement)``.
 """
 
 from __future__ import annotations
@@ -53,10 +53,8 @@ class Stub(AbstractDriver):
         fetch_size: Any = None,
         paging_state: Any = None,
     ) -> list[dict[str, Any]]:
-        """Answer with rows as a client would make them, dicts of their own."""
-        if not stmt.startswith("SELECT"):
-            return []
-        return [row.copy() for row in (self._row if "LIMIT" in stmt else self._rows)]
+        """Answer a text of the peer."""
+        return self._answer(stmt)
 
     async def execute_async(
         self,
@@ -67,8 +65,8 @@ class Stub(AbstractDriver):
         fetch_size: Any = None,
         paging_state: Any = None,
     ) -> list[dict[str, Any]]:
-        """Answer as :meth:`execute` does."""
-        return self.execute(stmt, params)
+        """Answer a text of the peer."""
+        return self._answer(stmt)
 
     def execute_one(self, stmt: str, params: Any, consistency: Any = None, timeout: Any = None) -> Any:
         """Answer nothing."""
@@ -85,12 +83,18 @@ class Stub(AbstractDriver):
         return []
 
     def submit(self, statement: Any) -> Any:
-        """Answer as :meth:`execute` does; the peer never asks."""
-        return Rows(self.execute(statement.cql, statement.values))
+        """Answer a statement of ours."""
+        return Rows(self._answer(statement.cql))
 
     async def submit_async(self, statement: Any) -> Any:
-        """Answer as :meth:`execute` does."""
-        return Rows(self.execute(statement.cql, statement.values))
+        """Answer a statement of ours."""
+        return Rows(self._answer(statement.cql))
+
+    def _answer(self, text: str) -> list[dict[str, Any]]:
+        """Return rows as a client would make them, dicts of their own."""
+        if not text.startswith("SELECT"):
+            return []
+        return [row.copy() for row in (self._row if "LIMIT" in text else self._rows)]
 
     def close(self) -> None:
         """Do nothing."""
@@ -166,6 +170,7 @@ if __name__ == "__main__":
     register_driver("default", Stub([table.row(number) for number in range(ROWS)]), default=True)
     model_of = {face: table.model(face) for face in ("sync", "aio")}
     with asyncio.Runner() as runner:
+        gc.freeze()  # what was loaded so far is not to be collected again and again
         for line in sys.stdin:
             face, operation, calls = line.split()
             print(json.dumps(seconds(face, operation, int(calls))), flush=True)

@@ -76,7 +76,7 @@ def _product_model(face: str) -> Any:
         stock: int = 0
         tags: list[str] = []  # noqa: RUF012 - pydantic copies it
         added: Optional[datetime] = None  # noqa: UP045 - the form that every version of the peer takes
-        note: Optional[str] = None  # noqa: UP045
+        note: Optional[str] = None  # noqa: UP045 - likewise
 
         class Settings:
             name = "products"

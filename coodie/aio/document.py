@@ -19,7 +19,7 @@ from coodie.counter_rules import CounterRules
 from coodie.plans import documents, queries, sums
 from coodie.plans.counters import checked_delta, key_of
 from coodie.plans.counters import increment as plan_increment
-from coodie.plans.writing import WriteOptions
+from coodie.plans.writing import WriteOptions, options_of
 from coodie.query import EVERYTHING
 from coodie.results import LWTResult
 from coodie.run import arun
@@ -66,8 +66,8 @@ class Document(TableMethods):
     ) -> None:
         """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
         driver, table = connections.resolve(type(self))
-        plan = documents.save(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
-        await arun(into(batch, type(self), plan), driver)
+        plan = documents.save(self, table, options_of(ttl, timestamp, consistency, timeout))
+        await arun(plan if batch is None else into(batch, type(self), plan), driver)
 
     @overload
     async def insert(
@@ -100,7 +100,7 @@ class Document(TableMethods):
     ) -> LWTResult | None:
         """Write every field unless a row of the key exists, and tell which it was; None in a batch, which tells it."""
         driver, table = connections.resolve(type(self))
-        plan = documents.insert(self, table, WriteOptions(ttl, timestamp, consistency, timeout))
+        plan = documents.insert(self, table, options_of(ttl, timestamp, consistency, timeout))
         return await arun(into(batch, type(self), plan), driver)
 
     async def save_json(
@@ -112,7 +112,7 @@ class Document(TableMethods):
     ) -> None:
         """Write every field as one JSON text, over an existing row; see :meth:`save`."""
         driver, table = connections.resolve(type(self))
-        await arun(documents.save_json(self, table, WriteOptions(ttl, timestamp, consistency, timeout)), driver)
+        await arun(documents.save_json(self, table, options_of(ttl, timestamp, consistency, timeout)), driver)
 
     async def update(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from coodie import connections
 from coodie.builders import D, QueryBuilder
@@ -101,7 +101,9 @@ class QuerySet(QueryBuilder[D]):
         ``ttl`` (s) beats the chained one. Of one row of counters: add with ``__add``, subtract with ``__remove``.
         """
         if not self._model.__coodie_counters__:
-            return await self._answer(partial(bulk.update, changes=changes, ttl=ttl, if_conditions=if_conditions))
+            return await self._answer(
+                partial(bulk.update, self._model, changes=changes, ttl=ttl, if_conditions=if_conditions)
+            )
         document, deltas = bulk.increment(self._model, self._query, changes, ttl, if_conditions)
         if deltas:
             await document.increment(**deltas)
@@ -111,6 +113,9 @@ class QuerySet(QueryBuilder[D]):
         """Delete the rows named by their partition and a prefix of their clustering columns, or by a range there."""
         self._model._about_to_delete()
         return await self._answer(partial(bulk.delete, if_conditions=if_conditions))
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("Whether there are rows takes a round trip: ask `await rows.first() is not None`")
 
     async def __aiter__(self) -> AsyncIterator[D]:
         page = await self.paged_all()

@@ -35,6 +35,7 @@ def open_driver(choice: Choice, options: dict[str, Any]) -> Any:
     """Open the chosen driver and return it. Blocks; ConfigurationError where it cannot be opened."""
     kind = driver_class(choice)
     if choice.module == "sqlite":
+        _refuse_all(options)
         return kind(choice.database)
     options = _checked(choice, options)
     if choice.session is not None:
@@ -51,6 +52,15 @@ async def open_acsylla_async(choice: Choice, options: dict[str, Any]) -> Any:
     if choice.session is not None:
         return kind(session=choice.session, default_keyspace=choice.keyspace)
     return await kind.connect_async(choice.hosts or [], choice.keyspace, **options)
+
+
+def _refuse_all(options: dict[str, Any]) -> None:
+    """Refuse every option of a server's driver: the embedded store has none."""
+    given = [f"{name}=" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigurationError(
+            f"{', '.join(given)}: not an option of the embedded store (which has database=); nothing was opened."
+        )
 
 
 def _checked(choice: Choice, options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ Rules that live here:
   is the sum divided here by the number of values: Cassandra's own average of integers is cut to an integer.
 * No rows: a sum is 0, an average, minimum and maximum are None.
 * Aggregates are of what is stored; what a buffer still holds is not in them. Over an exact table only those are taken
-  that mean the same over the rows of its writers.
+  that mean the same over the rows of its writers. Of counters only sums: one that was never changed is null to some
+  databases, 0 to others.
+* Rows are counted as they are read: of a partition that has static values alone there is none.
 * What an aggregate cannot honour, a limit for one, is refused rather than ignored.
 """
 
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 
 from coodie.exceptions import InvalidQueryError, RowRejected
 from coodie.lookups import column_named
-from coodie.plans.selection import statement
+from coodie.plans.selection import name_in_every_row, refuse_unordered, statement
 from coodie.query import Query
 from coodie.schema import Column, Table
 from coodie.statement import Rows, Select, Selected, Statement
@@ -65,6 +67,7 @@ def first_cell(table: Table, query: Query, function: str, column: str) -> Genera
     if found.cql_type.startswith(("list<", "set<", "map<")):  # the answer would be a list that clients cannot decode
         raise InvalidQueryError(f"Column '{column}' ({found.cql_type}) has a {function} for each of its elements")
     _refuse(query, function, ("page",))
+    refuse_unordered(table, query)
     shape = Select(table, (Selected(column, function),), query.terms, query.order, True, query.allow_filtering)
     return _first_value(query, statement(shape, query, 1))
 
@@ -114,11 +117,18 @@ def _parsed(table: Table, name: str, call: Any) -> _Asked:
 
 def _asked(table: Table, function: str, column: Column | None) -> _Asked:
     _refuse_over_writers(table, function, column)
-    if column is None:
-        return _Asked((Selected("*", "count"),), _number)
+    if column is None or (function == "count" and column.is_key):
+        return _Asked((Selected(name_in_every_row(table) or "*", "count"),), _number)
+    if column.counter and function != "sum":
+        raise InvalidQueryError(
+            f"{function}({column.name}) of a counter: one that was never changed is null in one database and 0 in "
+            "another; only sum() is the same. Read the rows and reckon in Python"
+        )
     if function == "count":
         return _Asked((Selected(column.name, "count"),), _number)
     if function in ("min", "max"):
+        if "<" in column.cql_type or column.cql_type == "duration":
+            raise InvalidQueryError(f"{function}({column.name}): values of type {column.cql_type} have no order")
         return _Asked((Selected(column.name, function),), _same)
     return _total(table, function, column)
 

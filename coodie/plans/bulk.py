@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from coodie.exceptions import InvalidQueryError
 from coodie.model import Model
 from coodie.plans import documents
-from coodie.plans.changes import changes_of
+from coodie.plans.changes import changes_of, refuse_shadowed
 from coodie.plans.counters import checked_delta, deltas_of
 from coodie.plans.writing import Write, WriteOptions, if_clause, sent
 from coodie.query import EVERYTHING, Query
@@ -55,6 +55,7 @@ def create(document: Any, table: Table, query: Query) -> Write:
 
 
 def update(
+    model: type[Model],
     table: Table,
     query: Query,
     changes: Mapping[str, Any],
@@ -68,7 +69,8 @@ def update(
     ``ttl`` (s) beats the query's own. Nothing to change sends nothing.
     """
     _refuse_reading(query, "update")
-    assignments, operands, _ = changes_of(table, changes)
+    refuse_shadowed(table, ttl=ttl, if_conditions=if_conditions)
+    assignments, operands, _ = changes_of(model, table, changes)
     terms, expected, exists = if_clause(table, if_conditions, query.if_exists)
     conditional = bool(terms) or exists
     touched = [*(change.column for change in assignments), *(term.column for term in terms)]

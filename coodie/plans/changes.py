@@ -8,6 +8,8 @@ Rules that live here:
   one element of a map or list. A column whose own name ends like an operation wins.
 * What the column's type does not take is refused before any round trip: another kind of collection, a bare string,
   elements of another type, None inside a collection; a key column, a counter; one column changed twice.
+* What is assigned is checked by the field's own validators too, and sent as they give it: a value that the model does
+  not take would make its row unreadable. Elements of a change in part are checked by the column's type alone.
 * Assignments are in table order whatever the order of the keywords, so that equal sets of them are one statement.
 """
 
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 from coodie.exceptions import InvalidQueryError
 from coodie.lookups import column_named
+from coodie.model import Model, checked_fields
 from coodie.schema import Column, Table
 from coodie.statement import Change
 from coodie.type_text import collection_of
@@ -51,8 +54,12 @@ class Changes(NamedTuple):
     assigned: dict[str, Any]
 
 
-def changes_of(table: Table, changes: Mapping[str, Any]) -> Changes:
-    """Return the changes given by keyword, checked; InvalidQueryError names the column and what it takes."""
+def changes_of(model: type[Model], table: Table, changes: Mapping[str, Any]) -> Changes:
+    """
+    Return the changes given by keyword, checked.
+
+    InvalidQueryError names the column and what it takes; pydantic's ``ValidationError`` tells what the model refuses.
+    """
     found: dict[str, tuple[Change, list[Any]]] = {}
     assigned = {}
     for given, value in changes.items():
@@ -63,9 +70,13 @@ def changes_of(table: Table, changes: Mapping[str, Any]) -> Changes:
             assigned[column.name] = value
         change = Change(column.name, OPERATIONS.get(suffix, "set"))
         found[column.name] = change, _operands(table, column, suffix, value)
+    checked = checked_fields(model, assigned) if assigned else {}
+    for name, value in checked.items():
+        if assigned[name] is not None:  # a null stays one, though it is read as the field's default
+            found[name] = found[name][0], [table.writers[name](value)]
     ordered = [found[name] for name in table.by_name if name in found]
     values = tuple(operand for _, operands in ordered for operand in operands)
-    return Changes(tuple(change for change, _ in ordered), values, assigned)
+    return Changes(tuple(change for change, _ in ordered), values, checked)
 
 
 def split(table: Table, given: str) -> tuple[Column, str]:
@@ -79,6 +90,16 @@ def split(table: Table, given: str) -> tuple[Column, str]:
             f"Column '{column.name}' is part of the primary key of {table.name} and cannot be changed; nothing was sent"
         )
     return column, suffix
+
+
+def refuse_shadowed(table: Table, **given: Any) -> None:
+    """Refuse an option of ``update()`` that was given, where a column has its name: which was meant is not known."""
+    for name, value in given.items():
+        if name in table.by_name and value is not None and value is not False:
+            raise InvalidQueryError(
+                f"Column '{name}' cannot be changed by update(): its keyword is an option; save() the document; "
+                "nothing was sent"
+            )
 
 
 def place_of(column: Column, place: Any) -> Any:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from coodie.cql import render
 from coodie.exceptions import InvalidQueryError
 from coodie.json_values import row_json
-from coodie.plans.changes import changes_of, place_of, split
+from coodie.plans.changes import changes_of, place_of, refuse_shadowed, split
 from coodie.plans.counters import key_of
-from coodie.plans.writing import NO_OPTIONS, Write, WriteOptions, if_clause, sent
+from coodie.plans.writing import NO_OPTIONS, Write, WriteOptions, if_clause, send, sent
 from coodie.schema import Column, Table
 from coodie.statement import Delete, Insert, InsertJson, Statement, Term, Update
 
@@ -27,7 +28,7 @@ BYPASSES_MIGRATIONS = (
 
 def save(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes every column of a document, over an existing row."""
-    return sent(_insert(document, table, options, if_not_exists=False), conditional=False)
+    return send(_insert(document, table, options, False))
 
 
 def insert(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
@@ -43,8 +44,11 @@ def save_json(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -
 
 
 def _insert(document: Any, table: Table, options: WriteOptions, if_not_exists: bool) -> Statement:
+    values = _row(document, table)
+    if options is NO_OPTIONS:
+        return Statement(insert_shape(table, if_not_exists), tuple(values), render)
     shape = insert_shape(table, if_not_exists, options.ttl is not None, options.timestamp is not None)
-    return options.statement(shape, [*_row(document, table), *options.values()])
+    return options.statement(shape, [*values, *options.values()])
 
 
 @lru_cache(maxsize=4096)
@@ -79,9 +83,11 @@ def update(
     """
     Return the plan that changes some columns of a document's row, and sets those of the document if it was applied.
 
-    What is changed inside a collection is not set on the document: what the row then holds is not known here.
+    What is changed inside a collection is not set on the document: what the row then holds is not known here. Nor is
+    a frozen field.
     """
-    assignments, operands, assigned = changes_of(table, changes)
+    refuse_shadowed(table, ttl=ttl, if_exists=if_exists, if_conditions=if_conditions)
+    assignments, operands, assigned = changes_of(type(document), table, changes)
     terms, expected, exists = if_clause(table, if_conditions, if_exists)
     touched = [*(change.column for change in assignments), *(term.column for term in terms)]
     where, key = _named(document, table, touched)
@@ -96,8 +102,11 @@ def update(
 def _assign(document: Any, assigned: Mapping[str, Any], write: Write) -> Write:
     result = yield from write
     if result is None or result.applied:
-        for name, value in assigned.items():
-            setattr(document, name, value)
+        model = type(document)
+        if not model.model_config.get("frozen"):
+            held = {name: value for name, value in assigned.items() if not model.model_fields[name].frozen}
+            document.__dict__.update(held)  # checked before it was sent: pydantic need not check it again
+            document.__pydantic_fields_set__.update(held)
     return result
 
 
@@ -129,7 +138,10 @@ def delete_columns(
 ) -> Write:
     """Return the plan that sets columns of a document's row null, and takes single elements out of collections."""
     columns = tuple(dict.fromkeys(_data_column(table, name).name for name in names))
-    places = [(_data_column(table, name), place) for name, place in elements]
+    pairs: list[Any] = list(elements)
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise InvalidQueryError(f"collection_elements takes pairs (column, key or position), not {pairs!r}")
+    places = [(_data_column(table, name), place) for name, place in pairs]
     if not columns and not places:
         raise InvalidQueryError("Name at least one column or element to delete; nothing was sent")
     within = tuple(column.name for column, _ in places)

@@ -8,13 +8,26 @@ its full key.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from coodie.exceptions import DocumentNotFound, InvalidQueryError, MultipleDocumentsFound
 from coodie.json_values import row_json
 from coodie.model import Model, document_of, documents_of
 from coodie.plans import sums
-from coodie.plans.selection import Pending, Row, View, refuse_unfit, rows_of, select, shown, statement, view_of
+from coodie.plans.selection import (
+    Pending,
+    Row,
+    View,
+    limits_here,
+    name_in_every_row,
+    refuse_unfit,
+    rows_of,
+    select,
+    shown,
+    statement,
+    view_of,
+)
 from coodie.query import Query
 from coodie.results import PagedResult
 from coodie.schema import Table
@@ -22,6 +35,9 @@ from coodie.statement import Rows, Select, Selected, Statement
 
 D = TypeVar("D", bound=Model)
 Missing = TypeVar("Missing")
+
+FIRST_ROWS = 100
+"""Rows of a page where a limit is kept here."""
 
 PAGE_ROWS = 5_000
 """Rows of a page where ``fetch_size`` does not say."""
@@ -31,7 +47,7 @@ def every(
     model: type[Model], table: Table, query: Query, pending: Pending = None
 ) -> Generator[Statement, Rows, list[Any]]:
     """Return the plan that answers all rows of the query, as it shows them."""
-    return _all(table, query, pending, view_of(model, table, query))
+    return _all(table, query, pending, view_of(model, table, query), query.limit)
 
 
 def json(
@@ -41,7 +57,7 @@ def json(
     refuse_unfit(table, query)
     if query.casts or query.tokens:
         raise InvalidQueryError("json() gives columns as they are stored: it takes no cast() and no select_token()")
-    return _all(table, query, pending, lambda rows: [_json(table, query, row) for row in rows])
+    return _all(table, query, pending, lambda rows: [_json(table, query, row) for row in rows], query.limit)
 
 
 def _json(table: Table, query: Query, row: Row) -> str:
@@ -55,7 +71,13 @@ def page(
     model: type[Model], table: Table, query: Query, pending: Pending = None
 ) -> Generator[Statement, Rows, PagedResult[Any]]:
     """Return the plan that answers one page of rows and the state of the next."""
-    return _page(table, query, pending, view_of(model, table, query), query.fetch_size or PAGE_ROWS)
+    view = view_of(model, table, query)
+    if query.limit is not None and limits_here(table, query):
+        raise InvalidQueryError(
+            f"Pages and iteration take no limit() over several partitions of {table.name}, which has static columns: "
+            "name one partition, or use all(); nothing was sent"
+        )
+    return _page(table, query, pending, view, query.fetch_size or PAGE_ROWS)
 
 
 def first(model: type[Model], table: Table, query: Query, pending: Pending = None) -> Generator[Statement, Rows, Any]:
@@ -105,27 +127,43 @@ def _one(
     if key is not None:
         found = yield from _summed(model, table, query, key, pending)
         return missing() if found is None else found
-    rows = yield select(table, query, limit=2)
-    documents = documents_of(model, rows_of(table, query, rows.items, pending))
+    if limits_here(table, query):
+        documents: list[D] = yield from _all(table, query, pending, partial(documents_of, model), 2)
+    else:  # as _limited(), written out: part of every get()
+        rows = yield select(table, query, limit=2)
+        documents = documents_of(model, rows_of(table, query, rows.items, pending))
     if len(documents) > 1:
         raise MultipleDocumentsFound(f"Expected one {model.__name__} but found multiple matching {dict(lookups)}")
     found = documents[0] if documents else _buffered(model, table, query, pending)
     return missing() if found is None else found
 
 
-def _all(table: Table, query: Query, pending: Pending, view: View) -> Generator[Statement, Rows, list[Any]]:
+def _limited(
+    table: Table, query: Query, pending: Pending, view: View, limit: int
+) -> Generator[Statement, Rows, list[Any]]:
+    """Answer the first few rows: with one statement where the database can keep the limit."""
+    if limits_here(table, query):
+        return (yield from _all(table, query, pending, view, limit))
+    rows = yield select(table, query, limit=limit, keyed=bool(pending))
+    return view(rows_of(table, query, rows.items, pending))
+
+
+def _all(
+    table: Table, query: Query, pending: Pending, view: View, limit: int | None
+) -> Generator[Statement, Rows, list[Any]]:
     if query.is_empty:
         return []
+    here = limit if limits_here(table, query) else None
+    fetch_size = query.fetch_size if here is None else query.fetch_size or FIRST_ROWS
     found: list[Any] = []
     page = query.page
     while True:
-        rows = yield select(
-            table, query, limit=query.limit, fetch_size=query.fetch_size, page=page, keyed=bool(pending)
-        )
+        sent = limit if here is None else None
+        rows = yield select(table, query, limit=sent, fetch_size=fetch_size, page=page, keyed=bool(pending))
         found += view(rows_of(table, query, rows.items, pending))
         page = rows.paging_state
-        if page is None:
-            return found
+        if page is None or (here is not None and len(found) >= here):
+            return found if here is None else found[:here]
 
 
 def _page(
@@ -138,19 +176,23 @@ def _page(
 
 
 def _first(table: Table, query: Query, pending: Pending, view: View) -> Generator[Statement, Rows, Any]:
-    if query.page is not None:  # its state continues this very statement: another limit would make it another one
+    if query.page is not None and not limits_here(
+        table, query
+    ):  # its state continues this very statement: another limit would make it another one
         return next(iter((yield from _page(table, query, pending, view, 1)).data), None)
     if query.is_empty:
         return None
-    rows = yield select(table, query, limit=1, keyed=bool(pending))
-    return next(iter(view(rows_of(table, query, rows.items, pending))), None)
+    return next(iter((yield from _limited(table, query, pending, view, 1))), None)
 
 
 def _count(table: Table, query: Query) -> Generator[Statement, Rows, int]:
     if query.is_empty:
         return 0
     rows = yield statement(
-        Select(table, (Selected("*", "count"),), query.terms, (), False, query.allow_filtering), query
+        Select(
+            table, (Selected(name_in_every_row(table) or "*", "count"),), query.terms, (), False, query.allow_filtering
+        ),
+        query,
     )
     matching = int(next(iter(rows.items[0].values()))) if rows.items else 0
     return matching if query.limit is None else min(matching, query.limit)
@@ -162,11 +204,13 @@ def _count_keys(table: Table, query: Query) -> Generator[Statement, Rows, int]:
     query = query.changed(columns=tuple(column.name for column in key), casts=(), tokens=())
     page, matching = None, 0
     while not query.is_empty:
-        rows = yield select(table, query, limit=query.limit, fetch_size=query.fetch_size or PAGE_ROWS, page=page)
-        matching, page = matching + len(rows.items), rows.paging_state
+        limit = None if limits_here(table, query) else query.limit
+        rows = yield select(table, query, limit=limit, fetch_size=query.fetch_size or PAGE_ROWS, page=page)
+        found = rows.items if table.counters else rows_of(table, query, rows.items, None)
+        matching, page = matching + len(found), rows.paging_state
         if page is None:
             break
-    return matching
+    return matching if query.limit is None else min(matching, query.limit)
 
 
 def _summed(

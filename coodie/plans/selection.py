@@ -6,6 +6,8 @@ Rules that live here:
 * Rows are shown as documents, as documents of some fields alone, or as tuples; nulls in tuples as documents show them.
 * What a buffer still holds for a counter row is handed in as ``pending`` (None: show what is stored) and added to the
   rows that were read, whose key is read too then. Rows of an exact table are the sums of its writers'.
+* Cassandra answers a partition that has static values alone as a row of null clustering columns. That is no row: it is
+  left out, but for ``distinct()``. Where it could take a place within a limit, the limit is kept here.
 * Limits are bound. The shape of a query for whole rows is made once for each set of terms.
 """
 
@@ -65,6 +67,9 @@ def rows_of(table: Table, query: Query, items: list[Row], pending: Pending) -> l
     if table.counters == "exact" or query.casts or query.tokens:
         names = [*_fetched(table, query, pending is not None), *_token_name(query)]
         items = [dict(zip(names, row.values(), strict=True)) for row in items]
+    named = None if query.distinct else name_in_every_row(table)
+    if named is not None:
+        items = [row for row in items if row[named] is not None]
     if table.counters == "exact":
         sums.refuse_beyond_64_bits(table, items)
     return items if pending is None or query.distinct else [_added(table, row, pending) for row in items]
@@ -90,6 +95,7 @@ def shown(table: Table, query: Query) -> tuple[str, ...]:
 
 def refuse_unfit(table: Table, query: Query) -> None:
     """Refuse builders that do not go together, or not with the kind of the table."""
+    refuse_unordered(table, query)
     if query.is_plain:
         return
     names = shown(table, query)
@@ -107,6 +113,32 @@ def refuse_unfit(table: Table, query: Query) -> None:
             f"Rows of the exact table {table.name} are sums over its writers: they take no group_by() and no "
             "per_partition_limit()"
         )
+
+
+def refuse_unordered(table: Table, query: Query) -> None:
+    """Refuse an order over listed partitions: cassandra-driver cannot page through them, and answers nothing."""
+    listed = {term.column for term in query.terms if term.operator == "IN"} if query.order else ()
+    for column in table.partition_key:
+        if column.name in listed:
+            raise InvalidQueryError(
+                f"order_by() does not go with '{column.name}__in' on a partition key: read partition by partition, or "
+                "sort in Python; nothing was sent"
+            )
+
+
+@lru_cache(maxsize=1024)
+def name_in_every_row(table: Table) -> str | None:
+    """Return the clustering column that tells a row from static values alone; None where a table has no such thing."""
+    has_static = any(column.static for column in table.columns)
+    return table.clustering[0].name if has_static and table.clustering else None
+
+
+def limits_here(table: Table, query: Query) -> bool:
+    """Return whether a LIMIT would count what is no row: partitions of static values alone, among others."""
+    if query.distinct or name_in_every_row(table) is None:
+        return False
+    fixed = {term.column for term in query.terms if term.operator == "="}
+    return not all(column.name in fixed for column in table.partition_key)
 
 
 @lru_cache(maxsize=4096)
@@ -138,7 +170,9 @@ def _chosen(table: Table, query: Query, limited: bool, keyed: bool) -> Select:
 def _fetched(table: Table, query: Query, keyed: bool) -> tuple[str, ...]:
     """Return the columns to read: those shown, and what must be read with them."""
     needed = table.partition_key if query.distinct else table.primary_key if keyed else ()
-    return tuple(dict.fromkeys([*shown(table, query), *(column.name for column in needed)]))
+    named = None if query.distinct else name_in_every_row(table)
+    names = [*shown(table, query), *(column.name for column in needed)]
+    return tuple(dict.fromkeys(names if named is None else [*names, named]))
 
 
 def _is_even(table: Table, name: str) -> bool:

@@ -47,6 +47,13 @@ class WriteOptions:
 NO_OPTIONS = WriteOptions()
 
 
+def options_of(ttl: int | None, timestamp: int | None, consistency: str | None, timeout: float | None) -> WriteOptions:
+    """Return the options of a write: ``NO_OPTIONS`` itself where none is given, as for most writes."""
+    if ttl is None and timestamp is None and consistency is None and timeout is None:
+        return NO_OPTIONS
+    return WriteOptions(ttl, timestamp, consistency, timeout)
+
+
 def if_clause(
     table: Table, if_conditions: Mapping[str, Any] | None, if_exists: bool
 ) -> tuple[tuple[Term, ...], tuple[Any, ...], bool]:
@@ -56,6 +63,8 @@ def if_clause(
     CQL has no IF EXISTS beside other conditions: it is left out where one of them holds for an existing row alone, and
     refused where a missing row would meet them all.
     """
+    if if_conditions is not None and not isinstance(if_conditions, Mapping):
+        raise InvalidQueryError(f"if_conditions takes a dict of lookups, not {if_conditions!r}; nothing was sent")
     terms, expected = conditions(table, if_conditions or {}, CONDITION_OPERATORS, nullable=True)
     for term in terms:
         if table.by_name[term.column].is_key:
@@ -75,13 +84,14 @@ def if_clause(
 def sent(statement: Statement, conditional: bool) -> Write:
     """Return the plan that sends one write, and answers whether it was applied where that depends on a condition."""
     if not conditional:
-        return _send(statement)
+        return send(statement)
     if getattr(statement.shape, "timestamp", False):
         raise InvalidQueryError("A conditional write takes no timestamp: the database gives it one; nothing was sent")
     return _compare(statement)
 
 
-def _send(statement: Statement) -> Generator[Statement, Rows, None]:
+def send(statement: Statement) -> Generator[Statement, Rows, None]:
+    """Send one write without a condition."""
     yield statement
 
 

@@ -104,7 +104,9 @@ class QuerySet(QueryBuilder[D]):
         ``ttl`` (s) beats the chained one. Of one row of counters: add with ``__add``, subtract with ``__remove``.
         """
         if not self._model.__coodie_counters__:
-            return self._answer(partial(bulk.update, changes=changes, ttl=ttl, if_conditions=if_conditions))
+            return self._answer(
+                partial(bulk.update, self._model, changes=changes, ttl=ttl, if_conditions=if_conditions)
+            )
         document, deltas = bulk.increment(self._model, self._query, changes, ttl, if_conditions)
         if deltas:
             document.increment(**deltas)

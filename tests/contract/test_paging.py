@@ -12,6 +12,7 @@ import pytest
 from coodie import aio
 from coodie.connections import resolve
 from coodie.cql import render
+from coodie.exceptions import InvalidQueryError
 from coodie.fields import ClusteringKey, PrimaryKey
 from coodie.statement import Insert, Outcome, Statement
 from tests.contract.stores import Store, fresh
@@ -101,3 +102,13 @@ def test_600_readers_each_get_their_own_pages(store: Store, rows: Any) -> None:
         with ThreadPoolExecutor(16) as threads:
             answers = list(threads.map(read, range(PARTS)))
     assert answers == [[part * 100 + n for n in range(ROWS)] for part in range(PARTS)]
+
+
+def test_a_state_of_another_query_is_refused_and_harms_nobody(store: Store, rows: Any) -> None:
+    state = store.do(rows.find(part=1).fetch_size(7).paged_all()).paging_state
+    others = (rows.find(), rows.find(part=2), rows.find(part=1).limit(15), rows.find(part=1).order_by("-number"))
+    for other in others:
+        with pytest.raises(InvalidQueryError, match="it belongs to another query"):
+            store.do(other.fetch_size(7).page(state).paged_all())
+    following = store.do(rows.find(part=1).only("number").fetch_size(5).page(state).paged_all())
+    assert [row.number for row in following.data] == [107, 108, 109, 110, 111]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 
 from coodie import sync
+from coodie.exceptions import InvalidQueryError
 from coodie.fields import ClusteringKey, PrimaryKey
 from tests.contract.stores import Store, fresh
 
@@ -112,7 +113,22 @@ def test_a_consistency_and_a_timeout_may_be_given(store: Store, rows: Any) -> No
 
 
 def test_sync_querysets_have_a_length_and_a_truth(store: Store, rows: Any) -> None:
+    if store.face is not sync:
+        with pytest.raises(TypeError, match="await rows.first"):
+            bool(rows.find())
     if store.face is sync:
         assert len(rows.find(part="a")) == 10
         assert rows.find(part="a")
         assert not rows.find(part="none")
+
+
+def test_an_order_over_listed_partitions_is_refused(store: Store, rows: Any) -> None:
+    found = rows.find(part__in=["a", "b"]).order_by("-number")
+    for read in (found.all, found.first, found.paged_all):
+        with pytest.raises(InvalidQueryError, match="part__in"):
+            store.do(read())
+
+
+def test_a_queryset_tells_what_it_asks_for_but_no_values(store: Store, rows: Any) -> None:
+    assert repr(rows.find(part="secret").limit(3)) == "<QuerySet of Row: part = ?, limit ?>"
+    assert repr(rows.find()) == "<QuerySet of Row: every row>"

@@ -116,6 +116,10 @@ def test_a_cast_is_the_databases_own(store: Store, things: Any) -> None:
     assert store.do(found.first()).stock == "20"
     assert store.do(found.first()).name == "a12"
     assert store.do(found.cast("stock", "double").values_list("stock").first()) == (20.0,)
+    assert store.do(found.cast("stock", "decimal").values_list("stock").first()) == (Decimal(20),)
+    for kind in ("timestamp", "date"):  # its answer would end the connection of cassandra-driver
+        with pytest.raises(InvalidQueryError, match="Cannot cast 'stock'"):
+            found.cast("stock", kind)
 
 
 # --- partitions, groups, tokens -----------------------------------------------------------------------------------
@@ -153,6 +157,21 @@ def test_a_partition_has_one_value_of_a_static_column(store: Store) -> None:
     (found,) = store.do(Sign.find(street="elm").distinct().only("town").all())
     assert vars(found) == {"town": "elmville"}
     assert [d.town for d in store.do(Sign.find(street="elm").all())] == ["elmville", "elmville"]
+    for number in range(6):  # partitions of a static value alone, which are no rows
+        store.do(Sign(street=f"gone{number}", number=number, town="x").save())
+        store.do(Sign.find(street=f"gone{number}", number=number).delete())
+    assert len(store.do(Sign.find().all())) == len(store.listed(Sign.find().fetch_size(1))) == 3
+    assert len(store.do(Sign.find().fetch_size(1).limit(2).all())) == store.do(Sign.find().limit(2).count()) == 2
+    assert store.do(Sign.find().fetch_size(1).first()).number == 1
+    assert store.do(Sign.find(street="gone1").first()) is None
+    assert store.do(Sign.find_one(street="gone1")) is None
+    assert store.do(Sign.find_one(street__in=["gone1", "gone2", "oak"])).street == "oak"
+    assert store.do(Sign.find().count()) == store.do(Sign.find().aggregate(n="count(*)"))["n"] == 3
+    assert store.do(Sign.find().per_partition_limit(1).count()) == 2
+    assert sorted(store.do(Sign.find().values_list("town").all())) == [("elmville",), ("elmville",), ("oakville",)]
+    assert len(store.do(Sign.find().json())) == 3
+    with pytest.raises(InvalidQueryError, match="take no limit"):
+        store.do(Sign.find().limit(1).paged_all())
 
 
 def test_a_limit_may_be_for_each_partition(store: Store, things: Any) -> None:

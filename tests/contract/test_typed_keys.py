@@ -134,6 +134,9 @@ REFUSED: list[tuple[str, Any, Any]] = [
     ("amount", Decimal, Decimal("NaN")),
     ("amount", Decimal, 1.5),
     ("host", IPv4Address, IPv6Address("fe80::1%eth0")),
+    ("mapped", IPv6Address, IPv6Address("::ffff:10.0.0.1")),
+    ("mapped_in_set", set[IPv6Address], {IPv6Address("::ffff:10.0.0.1")}),
+    ("mapped_in_dict", dict[str, IPv6Address], {"a": IPv6Address("::ffff:10.0.0.1")}),
     ("period", CqlDuration, timedelta(days=1)),
     ("list_int", list[int], [1, None]),
     ("list_int", list[int], [1, 2**31]),
@@ -170,3 +173,12 @@ def test_what_a_column_cannot_hold_is_refused_before_it_is_sent(store: Store, na
             store.do(write())
         assert repr(value) not in str(caught.value)
     assert store.do(model.find_one(id=document.id)) is None
+
+
+def test_an_ipv4_address_inside_an_ipv6_one_is_sought_by_no_query(store: Store) -> None:
+    """Cassandra makes the IPv4 one of it in collections and after IN, but not after =."""
+    model = store.once("strict", strict_model)
+    mapped = IPv6Address("::ffff:10.0.0.1")
+    for lookups in ({"mapped": mapped}, {"mapped__in": [mapped]}, {"mapped_in_set__contains": mapped}):
+        with pytest.raises(InvalidQueryError, match="takes no IPv4 address inside an IPv6 one"):
+            store.do(model.find(**lookups).allow_filtering().all())

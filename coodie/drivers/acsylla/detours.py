@@ -3,6 +3,8 @@ What acsylla cannot carry, and the ways around it.
 
 Rules that live here:
 
+* What a cast or an aggregate answers goes by its own type: ``min`` and ``max`` of a ``timeuuid``, to which the server
+  gives a type of their own that acsylla cannot read, as JSON.
 * acsylla 1.2 writes a ``decimal`` as the letters of its digits, which the server takes for another number, and reads it
   so too; it reads moments of distant years up to 1 ms early; it cannot build a set of sets. The first travels as JSON
   both ways (``fromJson``, ``toJson``), the others where they are read: moments of a column as their eight bytes.
@@ -40,7 +42,7 @@ class Result(NamedTuple):
 
 def text_of(statement: Statement) -> str:
     """Return the CQL text to prepare for a statement; InvalidQueryError for what has no way around."""
-    if any(map(_is_affected, _tables(statement.shape))):
+    if any(map(_is_affected, _tables(statement.shape))) or _has_answers_of_its_own(statement.shape):
         return _around(statement.shape, statement.cql)
     return statement.cql
 
@@ -64,7 +66,7 @@ def _result(table: Any, selected: Selected) -> Result:
     if selected.function not in _OF_THE_COLUMN or column is None:
         return Result(name, None, None)
     kind = selected.cast.lower() if selected.cast else str(column.cql_type)
-    if goes_as_json(kind, reading=True):
+    if goes_as_json(kind, reading=True) or (kind == "timeuuid" and selected.function in ("min", "max")):
         return Result(name, kind, AS_JSON)
     return Result(name, kind, AS_BYTES if kind == "timestamp" else None)
 
@@ -140,6 +142,11 @@ def _is_affected(table: Any) -> bool:
     return any(
         column.cql_type == "timestamp" or goes_as_json(column.cql_type, reading=True) for column in table.columns
     )
+
+
+def _has_answers_of_its_own(shape: Any) -> bool:
+    """Return whether a SELECT answers what the columns of its table do not tell."""
+    return isinstance(shape, Select) and any(each.cast or each.function for each in shape.columns)
 
 
 def _has_unhashable_members(kind: str, within: bool = False) -> bool:

@@ -114,12 +114,12 @@ class AcsyllaDriver(TextFace):
             prepared = None if is_plain(statement) else statements.ready(statement) or await statements.get(statement)
             query = plain_query(statement) if prepared is None else prepared.binder(statement)(statement.values)
             if statement.paging_state is not None:
-                query.set_page_state(unsealed(statement.paging_state))
+                query.set_page_state(unsealed(statement))
             page = await self._page(session, prepared, query, statement)
             if page.paging_state is None:
                 return page
             if statement.fetch_size is not None:
-                return sealed(page)
+                return sealed(page, statement)
             return await self._whole(page, session, prepared, query, statement)
         except TableRejected as error:
             forget_refused(self._known_tables, error, statement)

@@ -24,6 +24,7 @@ from coodie.exceptions import (
     DriverError,
     MaybeApplied,
     NotApplied,
+    Rejected,
     RowRejected,
     TableRejected,
 )
@@ -51,6 +52,8 @@ def classified(error: Exception, statement: Statement, *, strict: bool) -> Drive
     leaf = _leaf(error, statement, strict)
     if leaf is MaybeApplied and reads_only(statement.shape):
         leaf = NotApplied
+    if leaf is RowRejected and reads_only(statement.shape):
+        leaf = Rejected  # the question is refused, not a row
     return raised_as(leaf, error, described(error), statement=statement.cql, host=None)
 
 

@@ -84,12 +84,12 @@ class CassandraDriver(TextFace):
         prepared = None if _is_plain(statement) else self._prepared.get(statement)
         query = self._query(statement, prepared)
         items: list[dict[str, Any]] = []
-        state = unsealed(statement.paging_state)
+        state = unsealed(statement)
         while True:
             page = self._page(query, prepared, statement, state)
             state = page.paging_state
             if statement.fetch_size is not None or (state is None and not items):
-                return sealed(page)
+                return sealed(page, statement)
             items += page.items
             if state is None:
                 return Rows(items)
@@ -102,12 +102,12 @@ class CassandraDriver(TextFace):
         prepared = None if plain else self._prepared.ready(statement.cql) or await self._prepared.get_async(statement)
         query = self._query(statement, prepared)
         items: list[dict[str, Any]] = []
-        state = unsealed(statement.paging_state)
+        state = unsealed(statement)
         while True:
             page = await self._page_async(query, prepared, statement, state)
             state = page.paging_state
             if statement.fetch_size is not None or (state is None and not items):
-                return sealed(page)
+                return sealed(page, statement)
             items += page.items
             if state is None:
                 return Rows(items)

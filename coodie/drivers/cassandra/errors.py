@@ -30,7 +30,7 @@ from cassandra.protocol import (
 
 from coodie.drivers.outcomes import raised_as
 from coodie.drivers.refusals import in_steps, is_about_table, reads_only, refusal_of_text, without_values
-from coodie.exceptions import DriverError, MaybeApplied, NotApplied, RowRejected, TableRejected
+from coodie.exceptions import DriverError, MaybeApplied, NotApplied, Rejected, RowRejected, TableRejected
 from coodie.statement import Statement
 
 _NEVER_SENT = (
@@ -47,6 +47,8 @@ def classified(error: Exception, statement: Statement, *, strict: bool, resent: 
     leaf = _leaf(error, statement, strict=strict, resent=resent)
     if leaf is MaybeApplied and reads_only(statement.shape):
         leaf = NotApplied
+    if leaf is RowRejected and reads_only(statement.shape):
+        leaf = Rejected  # the question is refused, not a row
     return raised_as(leaf, error, described(error), statement=statement.cql, host=_address(host) or _only_host(error))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, get_origin
+from uuid import UUID
 
 from cassandra import cqltypes
 
@@ -34,6 +35,11 @@ def _moment(value: datetime) -> datetime:
     if beyond:
         value += timedelta(microseconds=1000 - beyond if beyond >= 500 else -beyond)
     return value.replace(tzinfo=UTC)
+
+
+def _uuid(value: bytes) -> UUID:
+    """Return the UUID of its bytes: what ``min`` and ``max`` answer of a ``timeuuid``, in a type of their own."""
+    return UUID(bytes=value)
 
 
 _PLAIN: dict[type[Any], Converter] = {
@@ -69,7 +75,7 @@ def reader(kind: Any, hashable: bool = False) -> Converter | None:
 
     ``hashable``: the value is to stand in a set, or be the key of a map.
     """
-    plain = _PLAIN.get(kind)
+    plain = _uuid if getattr(kind, "cassname", "").endswith(".LegacyTimeUUIDType") else _PLAIN.get(kind)
     if plain is not None or not getattr(kind, "subtypes", ()):
         return plain
     if issubclass(kind, cqltypes.SetType):

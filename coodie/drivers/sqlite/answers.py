@@ -7,6 +7,7 @@ Rules that live here:
 * Sums of integers and of ``decimal`` are exact at any size; SQLite's own fail beyond 64 bits.
 * A CAST is made in Python from the value that was read, so that its answer has the type asked for; integers that are
   too wide lose their upper bits, as on Cassandra.
+* A sum over both infinities is NaN, which SQLite has no value for: it is answered as text.
 """
 
 from __future__ import annotations
@@ -108,9 +109,17 @@ def _aggregate(column: Column, function: str) -> Answer:
         return called, f"coalesce(coodie_sum({name}), '0')", how.decode
     if column.cql_type not in (*INTEGER_BITS, *_REALS):
         raise unsupported(f"{function}() of {column.cql_type}", "add up in Python")
+    if column.cql_type in _REALS:
+        return called, _of_reals(function, name), float
     text = f"coalesce({function}({name}), 0)"
     whole = column.cql_type in INTEGER_BITS and function == "avg"
     return called, (f"CAST({text} AS INTEGER)" if whole else text), None
+
+
+def _of_reals(function: str, value: str) -> str:
+    """Return a sum or average of reals as SQL text."""
+    both = f"max({value}) = 9e999 AND min({value}) = -9e999"
+    return f"CASE WHEN {both} THEN 'nan' ELSE coalesce({function}({value}), 0.0) END"
 
 
 def _of_cast(column: Column, function: str, cql_type: str) -> Answer:
@@ -121,7 +130,7 @@ def _of_cast(column: Column, function: str, cql_type: str) -> Answer:
     if (function, cql_type) == ("sum", "varint") and column.cql_type == "varint":
         return called, f"coalesce(coodie_sum({name}), '0')", int
     if function in ("sum", "avg") and cql_type == "double" and column.cql_type in (*INTEGER_BITS, *_REALS):
-        return called, f"coalesce({function}(CAST({name} AS REAL)), 0.0)", None
+        return called, _of_reals(function, f"CAST({name} AS REAL)"), float
     raise unsupported(f"{function}() of {column.cql_type} as {cql_type}", "convert the values in Python")
 
 
@@ -160,8 +169,14 @@ def _conversion(source: str, target: str) -> Decode | None:
 
 
 def _narrowed(bits: int) -> Decode:
-    bound = 1 << (bits - 1)
-    return lambda value: (int(value) + bound) % (2 * bound) - bound
+    bound, most = 1 << (bits - 1), 1 << (max(bits, 32) - 1)
+
+    def narrow(value: Any) -> int:
+        if isinstance(value, float):  # as Java does it: first the nearest int of 32 or 64 bits
+            value = most - 1 if value >= most else max(value, -most)
+        return (int(value) + bound) % (2 * bound) - bound
+
+    return narrow
 
 
 def _single(value: Any) -> float:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from coodie.drivers.sqlite.names import listed, quoted, table_name
 from coodie.drivers.sqlite.select import decoded
-from coodie.drivers.sqlite.where import collated, equal, sizes, where, where_values
+from coodie.drivers.sqlite.where import equal, placed, sizes, where, where_values
 from coodie.schema import Table
 from coodie.statement import Delete, Insert, Term, Update
 
@@ -65,7 +65,7 @@ def met(connection: sqlite3.Connection, asked: Sequence[tuple[Conditional, list[
         named += table.by_name if isinstance(shape, Insert) else [term.column for term in shape.conditions]
     names = tuple(dict.fromkeys(named))
     which = " OR ".join([f"({equal(table)})"] * len(asked))
-    order = ", ".join(f"{collated(column)}{' DESC' if column.descending else ''}" for column in table.primary_key)
+    order = ", ".join(f"{placed(column)}{' DESC' if column.descending else ''}" for column in table.primary_key)
     text = f"SELECT {listed(names)} FROM {table_name(table)} WHERE {which} ORDER BY {order}"
     found = connection.execute(text, [value for _, key in asked for value in key])
     return [decoded(table, names, row) for row in found]

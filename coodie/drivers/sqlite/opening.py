@@ -18,7 +18,7 @@ from coodie.drivers.sqlite.answers import Sum
 from coodie.drivers.sqlite.collections import change
 from coodie.drivers.sqlite.errors import primary_code
 from coodie.drivers.sqlite.lifetimes import end_of, packed
-from coodie.drivers.sqlite.values import compare_numbers
+from coodie.drivers.sqlite.orders import register
 from coodie.exceptions import ConfigurationError
 
 Clock: TypeAlias = Callable[[], float]
@@ -111,7 +111,7 @@ def _set_up(connection: sqlite3.Connection, path: str, clock: Clock) -> None:
     connection.create_function("coodie_row", -1, packed, deterministic=True)
     connection.create_function("coodie_end", 2, end_of, deterministic=True)
     connection.create_aggregate("coodie_sum", 1, Sum)  # type: ignore[arg-type]  # the stubs know answers of int alone
-    connection.create_collation("coodie_number", compare_numbers)
+    register(connection)
 
 
 def _switched_to_wal(connection: sqlite3.Connection) -> str:

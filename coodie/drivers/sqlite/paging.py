@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from coodie.drivers.sqlite.names import quoted
-from coodie.drivers.sqlite.where import collated
+from coodie.drivers.sqlite.where import placed
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column
 
@@ -60,7 +60,7 @@ def unpacked(state: bytes | None, width: int) -> Position:
 def after(order: Order) -> str:
     """Return the condition of rows that come after a given one, its values being those of :func:`after_values`."""
     if _is_uniform(order):
-        names = ", ".join(collated(column) for column, _ in order)
+        names = ", ".join(placed(column) for column, _ in order)
         return f"({names}) {'<' if order[0][1] else '>'} ({', '.join('?' * len(order))})"
     steps = []
     for position, (column, descending) in enumerate(order):
@@ -87,12 +87,12 @@ def _is_uniform(order: Order) -> bool:
 def _bound(order: Order) -> str:
     """Return what follows for the first column alone: it lets the key's index skip the earlier pages."""
     column, descending = order[0]
-    return f"{collated(column)} {'<=' if descending else '>='} ? AND " if column.is_key else ""
+    return f"{placed(column)} {'<=' if descending else '>='} ? AND " if column.is_key else ""
 
 
 def _beyond(column: Column, descending: bool) -> str:
     """Return the condition that one column lies beyond a value given twice; NULL is the smallest value."""
-    name = collated(column)
+    name = placed(column)
     if descending:
         return f"({name} < ? OR (? IS NOT NULL AND {quoted(column.name)} IS NULL))"
     return f"({name} > ? OR (? IS NULL AND {quoted(column.name)} IS NOT NULL))"

@@ -3,7 +3,8 @@ SELECT: its text, cached by shape, and running it, a page at a time where asked.
 
 Rules that live here:
 
-* Rows come in the order of the primary key (clustering columns in their own direction), after any order asked for; so
+* Rows come in the order of the primary key (clustering columns in their own direction, all reversed where what is
+  asked for is the reverse of it), after any order asked for; so
   the rows of one partition come as Cassandra gives them, and every order is total. Groups of a key come in its order;
   other aggregates have no order.
 * GROUP BY without an aggregate answers the first row of each group, PER PARTITION LIMIT the first few of each
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from coodie.drivers.pages import sealed, unsealed
 from coodie.drivers.sqlite.answers import Decode, aggregates, answer, decoder
 from coodie.drivers.sqlite.filtering import refusal
 from coodie.drivers.sqlite.names import column_of, listed, quoted, table_name, unsupported
 from coodie.drivers.sqlite.paging import Order, Position, after, after_values, packed, unpacked
-from coodie.drivers.sqlite.where import collated, sizes, where, where_values
+from coodie.drivers.sqlite.where import placed, sizes, where, where_values
 from coodie.exceptions import InvalidQueryError, Rejected, RowRejected
 from coodie.schema import Table
 from coodie.statement import Rows, Select, Selected, Statement
@@ -57,7 +59,7 @@ def run(connection: sqlite3.Connection, shape: Select, statement: Statement) -> 
     query = _compiled(shape, sizes(terms, given[: len(terms)]))
     if query.refusal is not None:
         raise Rejected(f"Cannot read table {shape.table.name}: {query.refusal}", statement=statement.cql)
-    position = unpacked(statement.paging_state, len(query.order))
+    position = unpacked(unsealed(statement), len(query.order))
     left = _limit("LIMIT", given[-1]) if shape.limited and not statement.paging_state else position.left
     ask, page = _asked(statement.fetch_size, left)
     values = where_values(shape.table, terms, given[: len(terms)])
@@ -72,7 +74,7 @@ def run(connection: sqlite3.Connection, shape: Select, statement: Statement) -> 
         return Rows(rows)
     last = list(found[page - 1][len(query.names) :])
     following = Position(last, 0 if query.order else position.skipped + page, None if left is None else left - page)
-    return Rows(rows, packed(following))
+    return sealed(Rows(rows, packed(following)), statement)
 
 
 def _limit(what: str, value: Any) -> int:
@@ -165,7 +167,7 @@ def _tail(shape: Select, columns: tuple[Selected, ...], order: Order, many: bool
 
 
 def _ordered(order: Order) -> str:
-    names = [f"{collated(column)}{' DESC' if descending else ''}" for column, descending in order]
+    names = [f"{placed(column)}{' DESC' if descending else ''}" for column, descending in order]
     return f" ORDER BY {', '.join(names)}" if names else ""
 
 
@@ -176,5 +178,10 @@ def _order(shape: Select, many: bool) -> Order:
         keys = tuple(column_of(table, name) for name in shape.group_by)
     fixed = {term.column for term in shape.where if term.operator == "="}
     asked = [(column_of(table, name), descending) for name, descending in shape.order]
-    rest = [(column, column.descending) for column in keys if column.name not in dict(shape.order)]
+    turned = any(column.descending != descending for column, descending in asked)
+    rest = [
+        (column, column.descending != (turned and column.partition_index is None))
+        for column in keys
+        if column.name not in dict(shape.order)
+    ]
     return tuple((column, descending) for column, descending in [*asked, *rest] if column.name not in fixed)

@@ -20,6 +20,7 @@ import sqlite3
 from coodie.drivers.sqlite import lifetimes
 from coodie.drivers.sqlite.collections import storage
 from coodie.drivers.sqlite.names import WRITTEN_AT, column_of, plain_table_name, quoted, table_name, unsupported
+from coodie.drivers.sqlite.orders import collation
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
 from coodie.statement import (
@@ -51,6 +52,9 @@ def create(connection: sqlite3.Connection, shape: CreateTable) -> Rows:
         lifetimes.seconds(table, None)  # refuses a default out of range
     if not table.partition_key:
         raise InvalidQueryError(f"Table {table.name} has no primary key columns")
+    names = [column.name.lower() for column in table.columns]
+    if len(set(names)) < len(names):
+        raise unsupported(f"two columns whose names differ in case only (table {table.name})", "rename one of them")
     if not connection.execute("SELECT 1 FROM pragma_table_info(?)", [plain_table_name(table)]).fetchone():
         connection.execute(_create_text(table))
         for column in table.columns:
@@ -132,6 +136,8 @@ def _create_text(table: Table) -> str:
 
 def _declared(column: Column) -> str:
     """Return the definition of a column; InvalidQueryError where SQLite has no such column."""
+    if column.clustering_index is not None and collation(column.cql_type) is None:
+        raise unsupported(f"order of clustering columns of type {column.cql_type} ({column.name!r})")
     if column.static:
         raise unsupported(f"static columns ({column.name!r})", "keep it in a table of its own")
     text = f"{quoted(column.name)} {storage(column.cql_type).sql_type}"

@@ -8,8 +8,9 @@ Rules that live here:
   column as ``'5'``.
 * A key column's storage class sorts as the CQL type does: timestamps are integer milliseconds since 1970 (UTC), times
   integer nanoseconds, dates ISO text, booleans 0 and 1. ``timeuuid`` is stored in the field order of UUID version 6,
-  which sorts by time; ``uuid`` as its canonical text, which sorts by its digits (Cassandra puts the version first).
-  ``decimal`` and ``varint`` are text of any length, compared by the collation ``coodie_number``; ``inet`` is text.
+  which sorts by time, the signs of the last 8 bytes turned: Cassandra compares these as signed ones. What does not
+  sort by itself (``uuid`` and ``inet`` as their canonical text, ``decimal`` and ``varint`` as text of any length) is
+  compared by the collations of :mod:`coodie.drivers.sqlite.orders`.
 * ``float`` is rounded to the 32 bits that it has on a server, and read as there; ``duration`` is text.
 * SQLite has no NaN (it stores NULL), so NaN is refused.
 """
@@ -33,6 +34,7 @@ from coodie.floats import in_32_bits, shortest
 from coodie.schema import Column, Table
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST, _SIGNS = 0xFFFF_FFFF_FFFF_FFFF, 0x8080_8080_8080_8080
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64, "counter": 64}
 
 
@@ -123,13 +125,15 @@ def _timeuuid(value: Any) -> str:
         raise ValueError("takes UUIDs of version 1")
     ticks = given.time
     fields = (ticks >> 28, (ticks >> 12) & 0xFFFF, 0x6000 | (ticks & 0xFFF))
-    return f"{fields[0]:08x}-{fields[1]:04x}-{fields[2]:04x}-" + str(given)[19:]
+    last = f"{(given.int & _LAST) ^ _SIGNS:016x}"
+    return f"{fields[0]:08x}-{fields[1]:04x}-{fields[2]:04x}-{last[:4]}-{last[4:]}"
 
 
 def _from_timeuuid(text: str) -> uuid.UUID:
     ticks = (int(text[:8], 16) << 28) | (int(text[9:13], 16) << 12) | (int(text[14:18], 16) & 0xFFF)
     low, middle, high = (ticks & 0xFFFFFFFF, (ticks >> 32) & 0xFFFF, 0x1000 | (ticks >> 48))
-    return uuid.UUID(f"{low:08x}-{middle:04x}-{high:04x}-{text[19:]}")
+    last = int(text[19:23] + text[24:], 16) ^ _SIGNS
+    return uuid.UUID(f"{low:08x}-{middle:04x}-{high:04x}-{last:016x}")
 
 
 def _timestamp(value: Any) -> int:
@@ -207,12 +211,6 @@ def scalar(cql_type: str) -> Storage:
         known = ", ".join(sorted(_SCALARS))
         raise InvalidQueryError(f"The SQLite store has no type {cql_type!r}; it has collections and {known}")
     return found
-
-
-def compare_numbers(left: str, right: str) -> int:
-    """Compare two numbers stored as text: the collation ``coodie_number``."""
-    one, other = Decimal(left), Decimal(right)
-    return (one > other) - (one < other)
 
 
 def encode(table: Table, column: Column, how: Callable[[Any], Any], value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from coodie.drivers.sqlite.collections import storage, unfrozen
 from coodie.drivers.sqlite.names import column_of, quoted, unsupported
+from coodie.drivers.sqlite.orders import collation
 from coodie.drivers.sqlite.values import encode
 from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
@@ -101,8 +102,16 @@ def _deletable(table: Table, asked: Mapping[str, set[str]]) -> set[str]:
 
 
 def collated(column: Column) -> str:
-    """Return the column as an expression that sorts as its CQL type does."""
-    return quoted(column.name) + _collation(column.cql_type)
+    """Return the column as an expression that sorts as its CQL type does; InvalidQueryError where nothing does."""
+    name = collation(column.cql_type)
+    if name is None:
+        raise unsupported(f"order of values of type {column.cql_type} ({column.name!r})", "sort in Python")
+    return f"{quoted(column.name)} COLLATE {name}" if name else quoted(column.name)
+
+
+def placed(column: Column) -> str:
+    """Return the column as rows are ordered by it: partitions have no order to keep, so theirs is that of the file."""
+    return quoted(column.name) if column.partition_index is not None else collated(column)
 
 
 def _single(table: Table, column: Column, term: Term, value: Any) -> Any:
@@ -136,7 +145,7 @@ def _term(table: Table, term: Term, counts: Any, null_safe: bool) -> str:
 
 def _compared(column: Column) -> str:
     """Return the column as what equality compares: keys are canonical, and found by their index; other numbers vary."""
-    return quoted(column.name) if column.is_key else collated(column)
+    return quoted(column.name) if column.is_key else quoted(column.name) + _collation(column.cql_type)
 
 
 def _collation(cql_type: str) -> str:

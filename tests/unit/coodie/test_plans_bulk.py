@@ -22,7 +22,7 @@ def named(**options: Any) -> Query:
 
 
 def test_an_update_carries_what_the_query_says() -> None:
-    plan = bulk.update(POSTS, named(ttl=60, timestamp=7, **SENT), {"tags__add": {"x"}, "title": "T"})
+    plan = bulk.update(Post, POSTS, named(ttl=60, timestamp=7, **SENT), {"tags__add": {"x"}, "title": "T"})
     (statement,), answer = drive(plan)
     assert statement.cql == (
         'UPDATE posts USING TTL ? AND TIMESTAMP ? SET "title" = ?, "tags" = "tags" + ? '
@@ -34,19 +34,19 @@ def test_an_update_carries_what_the_query_says() -> None:
 
 
 def test_the_ttl_of_the_call_beats_that_of_the_query() -> None:
-    (statement,), _ = drive(bulk.update(POSTS, named(ttl=60), {"title": "T"}, ttl=0))
+    (statement,), _ = drive(bulk.update(Post, POSTS, named(ttl=60), {"title": "T"}, ttl=0))
     assert statement.values[0] == 0
     assert statement.idempotent
 
 
 def test_conditions_come_last_and_are_answered() -> None:
     row = [{"[applied]": False, "title": "t"}]
-    plan = bulk.update(POSTS, named(if_exists=True), {"motto": "m"}, if_conditions={"title__in": ["a", "b"]})
+    plan = bulk.update(Post, POSTS, named(if_exists=True), {"motto": "m"}, if_conditions={"title__in": ["a", "b"]})
     (statement,), answer = drive(plan, row)
     assert statement.cql.endswith('WHERE "author" = ? AND "number" = ? IF "title" IN ?')
     assert statement.values == ("m", "ann", 1, ("a", "b"))
     assert answer == LWTResult(False, {"title": "t"})
-    (statement,), answer = drive(bulk.update(POSTS, named(if_exists=True), {"motto": "m"}))
+    (statement,), answer = drive(bulk.update(Post, POSTS, named(if_exists=True), {"motto": "m"}))
     assert statement.cql.endswith("IF EXISTS")
     assert answer == LWTResult(True, None)  # a driver of the user's that answers nothing
 
@@ -72,5 +72,5 @@ def test_creating_carries_what_the_query_says() -> None:
 @pytest.mark.parametrize("changes", [{}, {"title": "T"}])
 def test_no_rows_and_no_changes_cost_no_round_trip(changes: dict[str, Any]) -> None:
     nobody = EVERYTHING.narrowed(POSTS, {"author": "ann", "number__in": []})
-    assert drive(bulk.update(POSTS, nobody if changes else named(), changes)) == ([], None)
+    assert drive(bulk.update(Post, POSTS, nobody if changes else named(), changes)) == ([], None)
     assert drive(bulk.delete(POSTS, nobody)) == ([], None)

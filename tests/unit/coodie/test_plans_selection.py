@@ -35,7 +35,7 @@ def held(key: tuple[Any, ...]) -> Mapping[str, int] | None:
     [
         (lambda q: q.only("title", "number"), 'SELECT "title", "number" FROM posts'),
         (lambda q: q.values_list("title", "title"), 'SELECT "title" FROM posts'),
-        (lambda q: q.only("title").cast("title", "ascii"), 'SELECT CAST("title" AS ascii) FROM posts'),
+        (lambda q: q.only("title").cast("title", "text"), 'SELECT CAST("title" AS text) FROM posts'),
         (lambda q: q.distinct(), 'SELECT DISTINCT "author" FROM posts'),
         (lambda q: q.distinct().only("author").limit(3), 'SELECT DISTINCT "author" FROM posts LIMIT ?'),
         (lambda q: q.only("number").group_by("author"), 'SELECT "number" FROM posts GROUP BY "author"'),

@@ -106,6 +106,24 @@ def test_options_of_another_driver_are_refused() -> None:
 
 
 @pytest.mark.parametrize("native_async", [False, True])
+@pytest.mark.parametrize("option", ["databse", "ssl_context", "ssl_enabled", "compression", "auth_provider"])
+def test_the_embedded_store_has_no_option_but_its_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, native_async: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for environment, where in ((None, {"driver_type": "sqlite"}), ("sqlite", {"hosts": ["127.0.0.1"]})):
+        if environment:
+            monkeypatch.setenv("COODIE_DRIVER", environment)
+        given: Any = {option: "x", **where}
+        with pytest.raises(ConfigurationError, match=f"^{option}=: not an option of the embedded store .*database="):
+            if native_async:
+                asyncio.run(connections.init_coodie_async(**given))
+            else:
+                connections.init_coodie(**given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("native_async", [False, True])
 def test_acsylla_without_hosts_says_what_it_requires(native_async: bool) -> None:
     with pytest.raises(ConfigurationError, match=r"^AcsyllaDriver requires"):
         if native_async:

@@ -114,6 +114,16 @@ def by_name(name: str) -> Exception:
     return error
 
 
+def test_a_read_that_is_refused_is_about_no_row() -> None:
+    text = "Cannot page queries with both ORDER BY and a IN restriction on the partition key"
+    refused = of_cassandra.classified(cassandra.InvalidRequest(text), READ, strict=False, resent=False)
+    assert isinstance(refused, Rejected)
+    assert not isinstance(refused, RowRejected | TableRejected)
+    refused = of_acsylla.classified(by_name("ServerInvalidQuery"), READ, strict=False)
+    assert isinstance(refused, Rejected)
+    assert not isinstance(refused, RowRejected | TableRejected)
+
+
 @pytest.mark.parametrize(("error", "leaf", "strict_leaf"), CASSANDRA, ids=lambda value: type(value).__name__)
 def test_the_outcome_table_of_cassandra_driver(
     error: Exception, leaf: type[DriverError], strict_leaf: type[DriverError]
