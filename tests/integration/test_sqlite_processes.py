@@ -143,6 +143,14 @@ def test_a_fork_with_an_open_driver_in_use_loses_nothing(path, attempt):
     assert len(set(found.values())) == 1
 
 
+def test_a_fork_in_the_moment_of_the_first_use_leaves_no_lock_behind(path):
+    """Seen as a child that was told for ever that another process holds the database: nobody held it."""
+    with closing(SQLiteDriver(path)) as driver:
+        make(driver, HITS)
+    command = [sys.executable, "-m", "tests.support.fork_at_first_use", path]
+    assert subprocess.check_output(command, text=True) == "7\n"
+
+
 def test_a_database_in_memory_is_not_used_by_a_forked_child():
     with program("fork_memory") as parent:
         assert hear(parent) == "7 1"

@@ -26,6 +26,8 @@ _DEFAULT_PORT = 9042
 _PROTOCOL_VERSION = 4  # what Cassandra and ScyllaDB both speak; without it the client tries, and warns of, three others
 # Seconds: with the client's own 30 a node that hangs is sent to for a minute, and each of its answers is unknown.
 _HEARTBEAT = 5.0
+# Seconds: the client's own 2 are less than a busy server, or one of many tables, takes to describe its schema.
+_CONTROL_TIMEOUT = 10.0
 
 
 def open_session(hosts: list[Any], keyspace: str | None, options: dict[str, Any]) -> tuple[Any, RetryPolicy]:
@@ -37,6 +39,7 @@ def open_session(hosts: list[Any], keyspace: str | None, options: dict[str, Any]
     options.setdefault("protocol_version", _PROTOCOL_VERSION)
     options.setdefault("idle_heartbeat_interval", _HEARTBEAT)
     options.setdefault("idle_heartbeat_timeout", _HEARTBEAT)
+    options.setdefault("control_connection_timeout", _CONTROL_TIMEOUT)
     try:
         cluster = Cluster(hosts, execution_profiles=profiles, **options)
     except UnresolvableContactPoints as error:

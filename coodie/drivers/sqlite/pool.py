@@ -65,7 +65,8 @@ class Pool:
         self.closed = False
         self._opened_by = os.getpid()
         self._by_pid: dict[int, _Process] = {}
-        _pools.add(self)
+        with _making:
+            _pools.add(self)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -156,9 +157,9 @@ class Pool:
             process.changed.notify_all()
 
     def _before_fork(self) -> None:
-        process = self._by_pid.get(os.getpid())
-        if process is None or self.in_memory:
+        if self.in_memory:
             return
+        process = self._here()  # made if need be: a thread may open its first connection while the fork is under way
         with process.changed:
             process.forks += 1
             process.changed.wait_for(lambda: not process.lent, FORK_WAIT_S)
@@ -235,16 +236,27 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_making = threading.RLock()  # held through a fork: a pool made meanwhile would not know of it
 
 
-def _tell_pools(method: str) -> None:
+def _before_fork() -> None:
+    _making.acquire()
     for pool in list(_pools):
-        getattr(pool, method)()
+        pool._before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for pool in list(_pools):
+        pool._after_fork_in_parent()
+    _making.release()
+
+
+def _after_fork_in_child() -> None:
+    global _making
+    _making = threading.RLock()
+    for pool in list(_pools):
+        pool._after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: _tell_pools("_before_fork"),
-        after_in_parent=lambda: _tell_pools("_after_fork_in_parent"),
-        after_in_child=lambda: _tell_pools("_after_fork_in_child"),
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
