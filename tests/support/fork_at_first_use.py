@@ -34,7 +34,7 @@ def _forking_at_first_use(driver: Any) -> int:
 
     writing, forked = threading.Event(), threading.Event()
     thread = threading.Thread(target=_write, args=(driver, writing, forked))
-    BEFORE_FORK.append(lambda: (thread.start(), writing.wait(WRITES_S)))
+    BEFORE_FORK.extend([thread.start, lambda: writing.wait(WRITES_S)])
     if os.fork() == 0:
         os._exit(7 if write(driver, [(ADD_VIEWS, (1, "/grandchild"))]) == [APPLIED] else 8)
     forked.set()
