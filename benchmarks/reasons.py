@@ -12,19 +12,9 @@ _SWITCH = (
     "falls into it: idle, the same writer has its p99 beside the figure"
 )
 
-_SAVE = (
-    "of 2.3 us, 0.6 check the values (type, range, surrogates), 0.6 make the statement and its plan, 0.4 run it, 0.35 "
-    "are the driver's answer and 0.25 find driver and table; the peer sends the fields as they are. Each check costs "
-    "some 0.1 us a column; without any, the figure would be reached"
-)
-
-_GET = (
-    "of 7 us, 1.2 make the document, 1.1 the query from its lookups, 0.8 its statement, 0.3 find driver and table; the "
-    "ratio moves by 0.03 with what else runs on the machine"
-)
 _COLD = (
-    "a get costs 7 us of Python where nothing else runs, and 50 to 80 after a wait for the server, which had the core: "
-    "code and data are fetched from memory anew"
+    "a get costs 4.2 us of Python where nothing else runs, and 25 and more after a wait for the server, which had the "
+    "core: code and data are fetched from memory anew"
 )
 
 REASONS: dict[str, str] = {
@@ -48,10 +38,6 @@ REASONS: dict[str, str] = {
         "driver, 20.7 with the buffer; a run's ratio moves by 0.15 with the server's own work"
     ),
     "acsylla.default": "as acsylla.100: both sides have 16 in flight, and the loop wakes for few answers at a time",
-    "own_cost.articles.sync.save": _SAVE,
-    "own_cost.articles.aio.save": _SAVE,
-    "own_cost.articles.sync.get": _GET,
-    "own_cost.articles.aio.get": _GET,
     "read.articles.bare": f"{_COLD}; with a busy machine the rate of bare acsylla itself moves by a factor of two",
     "read.articles.existing": (
         "the existing library's rate is 0.35 to 0.4 of bare acsylla's on these two cores: 2.5 times that would be bare "

@@ -22,11 +22,14 @@ _TEXTS = ("ascii", "text")
 _CASTS = {
     **dict.fromkeys(_NUMBERS, (*_NUMBERS, *_TEXTS)),
     **dict.fromkeys(("boolean", "inet", "time", "uuid", "ascii"), _TEXTS),
-    **dict.fromkeys(("date", "timestamp", "timeuuid"), (*_TEXTS, "date", "timestamp")),
+    **dict.fromkeys(("date", "timeuuid"), (*_TEXTS, "date", "timestamp")),
+    "timestamp": (*_TEXTS, "date", "timestamp", "bigint", "varint"),
     "text": ("text",),
 }
-"""What each type is cast to. Cassandra takes others too, a number as a timestamp, and answers what no client can read:
-cassandra-driver gives up its connection over that."""
+"""
+What each type is cast to. Cassandra takes two more: a ``bigint`` as a ``date``, and an ``int`` as a ``timestamp``. Of
+the latter no client can read the answer: cassandra-driver gives up its connection over it.
+"""
 
 
 class QueryBuilder(Generic[D]):

@@ -113,13 +113,25 @@ def resolve(model_cls: type[Any]) -> tuple[Driver, schema.Table]:
 
 def connection_name(model_cls: type[Any]) -> str:
     """Return the name under which the driver of a class is registered."""
-    name = _named(model_cls)
+    name = named(model_cls)
     return name if name is not None else registry.default_name()
 
 
 def driver_of(name: str | None = None) -> Driver:
     """Return the driver of a name, or the default one, fit to take statements."""
     return served(registry.get_driver(name))
+
+
+def qualified(driver: Any, table: schema.Table, what: str) -> schema.Table:
+    """Return a table in a driver's keyspace, where that needs one and the table names none; ``what`` for errors."""
+    if not driver.needs_keyspace or table.keyspace is not None:
+        return table
+    keyspace = driver._default_keyspace
+    if not keyspace:
+        raise InvalidQueryError(
+            f"No keyspace configured for {what}: give init_coodie(keyspace=...) or Settings.keyspace."
+        )
+    return table.qualified(keyspace)
 
 
 class _Resolved(NamedTuple):
@@ -137,19 +149,13 @@ def _resolve(model_cls: type[Any]) -> _Resolved:
     """Look a class up in the registry and qualify its table."""
     registered = registry.get_driver(connection_name(model_cls))
     driver, table = served(registered), schema.table_of(model_cls)
-    keyspace = driver._default_keyspace
-    if driver.needs_keyspace and table.keyspace is None:
-        if not keyspace:
-            raise InvalidQueryError(
-                f"No keyspace configured for {model_cls.__name__}: give init_coodie(keyspace=...) or Settings.keyspace."
-            )
-        table = table.qualified(keyspace)
+    table = qualified(driver, table, model_cls.__name__)
     keyspace = getattr(registered, "_default_keyspace", None)
-    return _Resolved(driver, table, model_cls, _named(model_cls), registered, keyspace)
+    return _Resolved(driver, table, model_cls, named(model_cls), registered, keyspace)
 
 
-def _named(model_cls: type[Any]) -> str | None:
-    """Return the name of the connection in a class's Settings, or None."""
+def named(model_cls: type[Any]) -> str | None:
+    """Return the name of the connection in a class's Settings, or None: it has the default one."""
     name: str | None = getattr(getattr(model_cls, "Settings", None), "connection", None)
     return name
 

@@ -18,7 +18,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from coodie.exceptions import InvalidQueryError
@@ -31,14 +30,8 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r'"?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"?')
 
 
-def row_json(table: Table, values: Mapping[str, Any], *, to_be_saved: bool = False) -> str:
-    """
-    Return columns of a row as one JSON object, in the order given.
-
-    ``to_be_saved``: refuse, with ``InvalidQueryError``, what the database would read as another value.
-    """
-    if to_be_saved:
-        _refuse_mapped_addresses(table, values)
+def row_json(table: Table, values: Mapping[str, Any]) -> str:
+    """Return columns of a row as one JSON object, in the order given."""
     parts = (
         f"{json.dumps(json_name(name))}: {json_text(table.by_name[name].cql_type, value)}"
         for name, value in values.items()
@@ -108,27 +101,6 @@ def _value_of(table: Table, name: str, given: Any) -> Any:
         raise InvalidQueryError(
             f"Column '{name}' ({cql_type}) cannot hold this JSON {type(given).__name__}; nothing was written"
         ) from None
-
-
-def _refuse_mapped_addresses(table: Table, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if "inet" in table.by_name[name].cql_type and any(_mapped(each) for each in _leaves(value)):
-            raise InvalidQueryError(
-                f"Column '{name}' has an IPv4 address inside an IPv6 one, which the database would read from JSON as "
-                "the IPv4 one: save() keeps it; nothing was sent"
-            )
-
-
-def _mapped(value: Any) -> bool:
-    return isinstance(value, IPv6Address) and value.ipv4_mapped is not None
-
-
-def _leaves(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        value = (*value.keys(), *value.values())
-    if not isinstance(value, list | tuple | set | frozenset):
-        return (value,)
-    return (leaf for each in value for leaf in _leaves(each))
 
 
 def _sequence(kind: Callable[[Iterable[Any]], Any]) -> Callable[[str, str], Coding]:

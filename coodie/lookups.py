@@ -19,7 +19,7 @@ from coodie.exceptions import InvalidQueryError
 from coodie.schema import Column, Table
 from coodie.statement import Term
 from coodie.type_text import collection_of
-from coodie.types import canonical, key_writer_of
+from coodie.types import canonical, key_writer_of, row_writer_of
 
 CONDITION_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN", "ne": "!="}
 _TOKENS = {f"token__{suffix}": CONDITION_OPERATORS[suffix] for suffix in ("gt", "gte", "lt", "lte")}
@@ -33,12 +33,13 @@ OPERATORS = {
 }
 
 Check: TypeAlias = Callable[[Any], Any]
+Checks: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
 def filters(table: Table, lookups: Mapping[str, Any]) -> tuple[tuple[Term, ...], tuple[Any, ...]]:
     """Return the terms and values of the lookups of a query, checked."""
-    terms, checks = _meaning(table, tuple(lookups))
-    return terms, tuple([check(value) for check, value in zip(checks, lookups.values(), strict=True)])
+    terms, checked = meaning(table, tuple(lookups))
+    return terms, checked(lookups)
 
 
 def conditions(
@@ -77,10 +78,10 @@ def refuse_null(column: Column) -> NoReturn:
 
 
 @lru_cache(maxsize=4096)
-def _meaning(table: Table, names: tuple[str, ...]) -> tuple[tuple[Term, ...], tuple[Check, ...]]:
-    """Return the terms that lookups stand for, and the check of each one's value."""
-    found = [_term(table, name, OPERATORS) for name in names]
-    return tuple(term for term, _ in found), tuple(check for _, check in found)
+def meaning(table: Table, names: tuple[str, ...]) -> tuple[tuple[Term, ...], Checks]:
+    """Return the terms that the names of lookups stand for, and what checks their values and gives them in order."""
+    found = {name: _term(table, name, OPERATORS) for name in names}
+    return tuple(term for term, _ in found.values()), row_writer_of({name: check for name, (_, check) in found.items()})
 
 
 def _term(table: Table, lookup: str, operators: Mapping[str, str]) -> tuple[Term, Check]:

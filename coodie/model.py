@@ -89,7 +89,8 @@ def document_of(model: type[M], row: Mapping[str, Any]) -> M:
     A null becomes 0 in a counter, the empty collection in a collection, and the field's default where it has one.
     Raises pydantic's ``ValidationError`` when the row does not fit the class.
     """
-    return documents_of(model, (row,))[0]
+    given = _without_nulls(model, row) if None in map(row.get, _never_null(model)) else row
+    return model.__pydantic_validator__.validate_python(given)  # type: ignore[no-any-return]  # by its schema
 
 
 def documents_of(model: type[M], rows: Iterable[Mapping[str, Any]]) -> list[M]:
@@ -136,14 +137,20 @@ def checked_fields(model: type[Model], fields: Mapping[str, Any]) -> dict[str, A
 @lru_cache(maxsize=1024)
 def _part(model: type[Model], names: tuple[str, ...]) -> SchemaValidator:
     """Return what validates some fields of a model, without what the model makes of all of them together."""
+    schema, definitions, config = fields_schema(model)
+    part = {**schema, "fields": {name: schema["fields"][name] for name in names}}
+    return SchemaValidator(core_schema.definitions_schema(part, definitions), config)
+
+
+def fields_schema(model: type[Model]) -> tuple[Any, list[Any], Any]:
+    """Return pydantic's schema of a model's fields, the definitions it refers to, and its configuration."""
     schema: Any = model.__pydantic_core_schema__
     definitions: list[Any] = []
     config = None
     while schema["type"] != "model-fields":
         definitions, config = schema.get("definitions", definitions), schema.get("config", config)
         schema = schema["schema"]
-    part = {**schema, "fields": {name: schema["fields"][name] for name in names}}
-    return SchemaValidator(core_schema.definitions_schema(part, definitions), config)
+    return schema, definitions, config
 
 
 def _private_state(model: type[Model]) -> dict[str, Any] | None:

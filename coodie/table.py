@@ -11,13 +11,13 @@ Rules that live here:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError
-from coodie.types import canonical, key_writer_of, writer_of
+from coodie.types import canonical, key_writer_of, row_writer_of, writer_of
 
 WRITER = "writer"
 """The clustering column that an exact table has beside those of its model."""
@@ -100,12 +100,10 @@ class Table:
         return found
 
     @cached_property
-    def row_writers(self) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-        """Return the columns in table order, each with its writer; that of a key column gives its canonical form."""
-        return tuple(
-            (name, key_writer_of(self.by_name[name], self.key_value) if self.by_name[name].is_key else write)
-            for name, write in self.writers.items()
-        )
+    def write_row(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Return what gives the values of a row, by name, as they are written, in table order; keys canonical."""
+        keys = {column.name: key_writer_of(column, self.key_value) for column in self.primary_key}
+        return row_writer_of({**self.writers, **keys})
 
     @cached_property
     def writers(self) -> dict[str, Callable[[Any], Any]]:

@@ -28,7 +28,7 @@ from coodie.fields import Frozen, Marker, TypeMarker
 from coodie.floats import shortest
 from coodie.type_text import collection_of
 from coodie.values import KEY_BYTES_MAX, canonical, encoded_size
-from coodie.written import element_writer, key_writer_of, writer_of
+from coodie.written import element_writer, key_writer_of, row_writer_of, writer_of
 
 __all__ = [
     "COLLECTIONS",
@@ -43,6 +43,7 @@ __all__ = [
     "encoded_size",
     "key_writer_of",
     "python_type_to_cql_type_str",
+    "row_writer_of",
     "shortest",
     "unwrap",
     "writer_of",

@@ -16,7 +16,7 @@ from coodie.aio.query import QuerySet
 from coodie.aio.table import TableMethods
 from coodie.batch import AnyBatch, into
 from coodie.counter_rules import CounterRules
-from coodie.plans import documents, queries, sums
+from coodie.plans import documents, only, sums
 from coodie.plans.counters import checked_delta, key_of
 from coodie.plans.counters import increment as plan_increment
 from coodie.plans.writing import WriteOptions, options_of
@@ -46,14 +46,14 @@ class Document(TableMethods):
     async def find_one(cls, /, **lookups: Any) -> Self | None:
         """Return the one document that matches, or None; ``MultipleDocumentsFound`` when there are more."""
         driver, table = connections.resolve(cls)
-        plan = queries.one(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
+        plan = only.one(cls, table, lookups, cls._pending_reader())
         return await arun(checked_on(driver, table, plan), driver)
 
     @classmethod
     async def get(cls, /, **lookups: Any) -> Self:
         """Return the one document that matches; ``DocumentNotFound`` or ``MultipleDocumentsFound`` otherwise."""
         driver, table = connections.resolve(cls)
-        plan = queries.get(cls, table, EVERYTHING.narrowed(table, lookups), lookups, cls._pending_reader())
+        plan = only.get(cls, table, lookups, cls._pending_reader())
         return await arun(checked_on(driver, table, plan), driver)
 
     async def save(
@@ -66,8 +66,11 @@ class Document(TableMethods):
     ) -> None:
         """Write every field, over an existing row; ``ttl`` and ``timeout`` in s, ``timestamp`` in us since 1970."""
         driver, table = connections.resolve(type(self))
-        plan = documents.save(self, table, options_of(ttl, timestamp, consistency, timeout))
-        await arun(plan if batch is None else into(batch, type(self), plan), driver)
+        options = options_of(ttl, timestamp, consistency, timeout)
+        if batch is not None:
+            await arun(into(batch, type(self), documents.save(self, table, options)), driver)
+        else:  # a plan of one statement without an answer, written out: the most frequent write
+            await driver.submit_async(documents.whole_row(self, table, options))
 
     @overload
     async def insert(
@@ -127,7 +130,8 @@ class Document(TableMethods):
         Change columns of the row, given as ``column=value`` or ``column__op=value``; LWTResult with a condition.
 
         Operations on collections: add, append, update, prepend, remove, put, setindex. Plain values are set on this
-        instance too, once applied. ``ttl`` in s. Raises ``InvalidQueryError`` for what a column does not take.
+        instance too, once applied. ``ttl`` in s. Raises ``InvalidQueryError`` for what a column does not take, and
+        pydantic's ``ValidationError`` for what the field or its elements refuse; then nothing was sent.
         """
         driver, table = connections.resolve(type(self))
         plan = documents.update(self, table, changes, if_conditions=if_conditions, if_exists=if_exists, ttl=ttl)

@@ -9,7 +9,7 @@ Rules that live here:
 * What the column's type does not take is refused before any round trip: another kind of collection, a bare string,
   elements of another type, None inside a collection; a key column, a counter; one column changed twice.
 * What is assigned is checked by the field's own validators too, and sent as they give it: a value that the model does
-  not take would make its row unreadable. Elements of a change in part are checked by the column's type alone.
+  not take would make its row unreadable. So are elements that are added (see ``coodie.elements``), not those taken out.
 * Assignments are in table order whatever the order of the keywords, so that equal sets of them are one statement.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+from coodie.elements import checked_part
 from coodie.exceptions import InvalidQueryError
 from coodie.lookups import column_named
 from coodie.model import Model, checked_fields
@@ -69,7 +70,10 @@ def changes_of(model: type[Model], table: Table, changes: Mapping[str, Any]) -> 
         if not suffix:
             assigned[column.name] = value
         change = Change(column.name, OPERATIONS.get(suffix, "set"))
-        found[column.name] = change, _operands(table, column, suffix, value)
+        operands = _operands(table, column, suffix, value)
+        if suffix and change.operation != "remove":
+            operands = _checked_operands(model, table, column, suffix, value, operands[0])
+        found[column.name] = change, operands
     checked = checked_fields(model, assigned) if assigned else {}
     for name, value in checked.items():
         if assigned[name] is not None:  # a null stays one, though it is read as the field's default
@@ -125,6 +129,17 @@ def _operands(table: Table, column: Column, suffix: str, value: Any) -> list[Any
         return [table.writers[column.name](value)]
     write = element_writer(column, elements[0], hashable=wanted == "set")
     return [{write(each) for each in value} if wanted == "set" else [write(each) for each in value]]
+
+
+def _checked_operands(
+    model: type[Model], table: Table, column: Column, suffix: str, value: Any, place: Any
+) -> list[Any]:
+    """Return the operands of elements that are added, as their own validators give them; ``place``: of a ``put``."""
+    if OPERATIONS[suffix] != "put":
+        return _operands(table, column, suffix, checked_part(model, column.name, value))
+    if _collection(column)[0] == "list":
+        return _operands(table, column, suffix, (place, checked_part(model, column.name, [value[1]])[0]))
+    return _operands(table, column, suffix, *checked_part(model, column.name, {place: value[1]}).items())
 
 
 def _collection(column: Column) -> tuple[str, tuple[str, ...]]:

@@ -28,25 +28,28 @@ BYPASSES_MIGRATIONS = (
 
 def save(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes every column of a document, over an existing row."""
-    return send(_insert(document, table, options, False))
+    return send(whole_row(document, table, options))
 
 
 def insert(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes every column of a document unless its row exists, and answers which it was."""
-    return sent(_insert(document, table, options, if_not_exists=True), conditional=True)
+    return sent(whole_row(document, table, options, if_not_exists=True), conditional=True)
 
 
 def save_json(document: Any, table: Table, options: WriteOptions = NO_OPTIONS) -> Write:
     """Return the plan that writes a document as one JSON text, over an existing row."""
-    text = row_json(table, dict(zip(table.by_name, _row(document, table), strict=True)), to_be_saved=True)
+    text = row_json(table, dict(zip(table.by_name, _row(document, table), strict=True)))
     shape = InsertJson(table, options.ttl is not None, options.timestamp is not None)
     return sent(options.statement(shape, [text, *options.values()]), conditional=False)
 
 
-def _insert(document: Any, table: Table, options: WriteOptions, if_not_exists: bool) -> Statement:
+def whole_row(
+    document: Any, table: Table, options: WriteOptions = NO_OPTIONS, if_not_exists: bool = False
+) -> Statement:
+    """Return the statement that writes every column of a document."""
     values = _row(document, table)
     if options is NO_OPTIONS:
-        return Statement(insert_shape(table, if_not_exists), tuple(values), render)
+        return Statement(insert_shape(table, if_not_exists), values, render)
     shape = insert_shape(table, if_not_exists, options.ttl is not None, options.timestamp is not None)
     return options.statement(shape, [*values, *options.values()])
 
@@ -57,13 +60,12 @@ def insert_shape(table: Table, if_not_exists: bool = False, ttl: bool = False, t
     return Insert(table, tuple(table.by_name), if_not_exists, ttl, timestamp)
 
 
-def _row(document: Any, table: Table) -> list[Any]:
+def _row(document: Any, table: Table) -> tuple[Any, ...]:
     """Return the values of a document's row, in table order; refuse one that was read in part."""
-    fields = document.__dict__
     if len(table.partition_key) > 1:
         key_of(document, table)  # refuses what is too long together
     try:
-        return [write(fields[name]) for name, write in table.row_writers]
+        return table.write_row(document.__dict__)
     except KeyError as error:
         raise InvalidQueryError(
             f"This {type(document).__name__} has no {error}: only() or defer() left that out, and writing the whole "

@@ -1,20 +1,17 @@
 """
 Queries: reading rows as documents, counting them, paging through them.
 
-Rules that live here: the state of a page travels with its result. A row that exists in a buffer alone is found only by
-its full key.
+Rules that live here: the state of a page travels with its result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from functools import partial
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Generator
+from typing import Any
 
-from coodie.exceptions import DocumentNotFound, InvalidQueryError, MultipleDocumentsFound
+from coodie.exceptions import InvalidQueryError
 from coodie.json_values import row_json
-from coodie.model import Model, document_of, documents_of
-from coodie.plans import sums
+from coodie.model import Model
 from coodie.plans.selection import (
     Pending,
     Row,
@@ -33,9 +30,6 @@ from coodie.results import PagedResult
 from coodie.schema import Table
 from coodie.statement import Rows, Select, Selected, Statement
 
-D = TypeVar("D", bound=Model)
-Missing = TypeVar("Missing")
-
 FIRST_ROWS = 100
 """Rows of a page where a limit is kept here."""
 
@@ -47,7 +41,7 @@ def every(
     model: type[Model], table: Table, query: Query, pending: Pending = None
 ) -> Generator[Statement, Rows, list[Any]]:
     """Return the plan that answers all rows of the query, as it shows them."""
-    return _all(table, query, pending, view_of(model, table, query), query.limit)
+    return every_row(table, query, pending, view_of(model, table, query), query.limit)
 
 
 def json(
@@ -57,7 +51,7 @@ def json(
     refuse_unfit(table, query)
     if query.casts or query.tokens:
         raise InvalidQueryError("json() gives columns as they are stored: it takes no cast() and no select_token()")
-    return _all(table, query, pending, lambda rows: [_json(table, query, row) for row in rows], query.limit)
+    return every_row(table, query, pending, lambda rows: [_json(table, query, row) for row in rows], query.limit)
 
 
 def _json(table: Table, query: Query, row: Row) -> str:
@@ -94,63 +88,20 @@ def count(table: Table, query: Query) -> Generator[Statement, Rows, int]:
     return _count_keys(table, query) if by_rows else _count(table, query)
 
 
-def one(
-    model: type[D], table: Table, query: Query, lookups: Mapping[str, Any], pending: Pending = None
-) -> Generator[Statement, Rows, D | None]:
-    """Return the plan that answers the only document, or None; ``MultipleDocumentsFound`` when there are two."""
-    return _one(model, table, query, lookups, pending, lambda: None)
-
-
-def get(
-    model: type[D], table: Table, query: Query, lookups: Mapping[str, Any], pending: Pending = None
-) -> Generator[Statement, Rows, D]:
-    """Return the plan that answers the only document; ``DocumentNotFound`` when there is none."""
-
-    def missing() -> NoReturn:
-        raise DocumentNotFound(f"No {model.__name__} found matching {dict(lookups)}")
-
-    return _one(model, table, query, lookups, pending, missing)
-
-
-def _one(
-    model: type[D],
-    table: Table,
-    query: Query,
-    lookups: Mapping[str, Any],
-    pending: Pending,
-    missing: Callable[[], Missing],
-) -> Generator[Statement, Rows, D | Missing]:
-    """Answer the only document the query matches, or what ``missing`` makes of there being none."""
-    if query.is_empty:
-        return missing()
-    key = query.key(table) if table.counters == "exact" else None
-    if key is not None:
-        found = yield from _summed(model, table, query, key, pending)
-        return missing() if found is None else found
-    if limits_here(table, query):
-        documents: list[D] = yield from _all(table, query, pending, partial(documents_of, model), 2)
-    else:  # as _limited(), written out: part of every get()
-        rows = yield select(table, query, limit=2)
-        documents = documents_of(model, rows_of(table, query, rows.items, pending))
-    if len(documents) > 1:
-        raise MultipleDocumentsFound(f"Expected one {model.__name__} but found multiple matching {dict(lookups)}")
-    found = documents[0] if documents else _buffered(model, table, query, pending)
-    return missing() if found is None else found
-
-
 def _limited(
     table: Table, query: Query, pending: Pending, view: View, limit: int
 ) -> Generator[Statement, Rows, list[Any]]:
     """Answer the first few rows: with one statement where the database can keep the limit."""
     if limits_here(table, query):
-        return (yield from _all(table, query, pending, view, limit))
+        return (yield from every_row(table, query, pending, view, limit))
     rows = yield select(table, query, limit=limit, keyed=bool(pending))
     return view(rows_of(table, query, rows.items, pending))
 
 
-def _all(
+def every_row(
     table: Table, query: Query, pending: Pending, view: View, limit: int | None
 ) -> Generator[Statement, Rows, list[Any]]:
+    """Answer what a view shows of the first ``limit`` rows, None: of all; page by page where the limit is kept here."""
     if query.is_empty:
         return []
     here = limit if limits_here(table, query) else None
@@ -211,21 +162,3 @@ def _count_keys(table: Table, query: Query) -> Generator[Statement, Rows, int]:
         if page is None:
             break
     return matching if query.limit is None else min(matching, query.limit)
-
-
-def _summed(
-    model: type[D], table: Table, query: Query, key: Mapping[str, Any], pending: Pending
-) -> Generator[Statement, Rows, D | None]:
-    """Answer the row of an exact table that has this key."""
-    totals = yield from sums.totals(table, tuple(key.values()), query.consistency, query.timeout)
-    if not totals:
-        return _buffered(model, table, query, pending)
-    deltas = (pending(tuple(key.values())) if pending is not None else None) or {}
-    return document_of(model, {**key, **{name: total + deltas.get(name, 0) for name, total in totals.items()}})
-
-
-def _buffered(model: type[D], table: Table, query: Query, pending: Pending) -> D | None:
-    """Return the row a buffer holds under the key of a query, where the database has none yet."""
-    key = query.key(table)
-    deltas = pending(tuple(key.values())) if pending is not None and key is not None else None
-    return document_of(model, {**key, **deltas}) if key is not None and deltas else None

@@ -44,7 +44,7 @@ def select(
     """Return the SELECT of the rows of a query; ``keyed``: with their whole key, whatever was chosen."""
     limited = limit is not None
     if query.is_plain and table.counters != "exact":
-        shape = _whole_rows(table, query.terms, query.order, limited, query.allow_filtering)
+        shape = whole_rows(table, query.terms, query.order, limited, query.allow_filtering)
     else:
         shape = _chosen(table, query, limited, keyed)
     return statement(shape, query, limit, fetch_size, page)
@@ -142,9 +142,10 @@ def limits_here(table: Table, query: Query) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _whole_rows(
+def whole_rows(
     table: Table, terms: tuple[Term, ...], order: tuple[tuple[str, bool], ...], limited: bool, allow_filtering: bool
 ) -> Select:
+    """Return the shape of a query for whole rows: one object for each set of terms."""
     return Select(table, (), terms, order, limited, allow_filtering)
 
 

@@ -31,16 +31,16 @@ def group(table: Table) -> tuple[str, ...]:
 
 
 def totals(
-    table: Table, key: Sequence[Any], consistency: str | None = None, timeout: float | None = None
+    table: Table, key: Sequence[Any], consistency: str | None = None
 ) -> Generator[Statement, Rows, dict[str, int]]:
     """
     Answer what is stored for the row of a canonical key, by column; empty where there is none.
 
-    RowRejected where a sum leaves 64 bits. ``timeout`` in s.
+    RowRejected where a sum leaves 64 bits.
     """
     names = [column.name for column in table.counter_columns]
     shape = Select(table.stored, tuple(Selected(name) for name in names), key_terms(table))
-    items = (yield Statement(shape, tuple(key), render, consistency, timeout)).items
+    items = (yield Statement(shape, tuple(key), render, consistency)).items
     found = [{name: sum(row[name] or 0 for row in items) for name in names}] if items else []
     refuse_beyond_64_bits(table, found)
     return found[0] if found else {}

@@ -102,6 +102,7 @@ class QuerySet(QueryBuilder[D]):
         Change columns of the rows whose whole keys are named, as ``Document.update`` does; LWTResult with a condition.
 
         ``ttl`` (s) beats the chained one. Of one row of counters: add with ``__add``, subtract with ``__remove``.
+        Raises as ``Document.update`` does, before anything is sent.
         """
         if not self._model.__coodie_counters__:
             return self._answer(

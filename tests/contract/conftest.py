@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from coodie import drivers
-from tests.contract.stores import Store, close_store, open_store
+from tests.contract.counting import page_hits
+from tests.contract.stores import Store, close_store, fresh, open_store
 
 KINDS = ["memory", "sqlite", "cassandra", "acsylla"]
 SERVED = {"cassandra", "acsylla"}
@@ -45,6 +46,18 @@ def store(
     found = opened[request.param]
     drivers.register_driver("default", found.driver, default=True)
     return found
+
+
+@pytest.fixture
+def hits(store: Store) -> Any:
+    """Give the guide's model on a table that the tests share: each counts urls of its own."""
+    return store.once("hits", page_hits)
+
+
+@pytest.fixture
+def url() -> str:
+    """Give a url no other test counts."""
+    return fresh("/page")
 
 
 def _served(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ import coodie
 import coodie.batch
 from coodie import aio, drivers, sync
 from coodie.connections import resolve
-from coodie.exceptions import CoodieError, InvalidQueryError
+from coodie.exceptions import CoodieError, InvalidQueryError, RowRejected
 from coodie.fields import ClusteringKey, Counter, PrimaryKey
 from coodie.results import LWTResult
 from tests.contract.stores import Store, fresh
@@ -175,6 +176,26 @@ def test_a_batch_with_conditions_is_applied_as_a_whole_or_not(store: Store, item
     store.do(third.save(batch=batch))
     assert store.do(batch.execute()) == LWTResult(True, None)
     assert list(names(store, items, cart)) == [2, 3]
+
+
+def test_one_row_has_conditions_of_one_kind(store: Store, items: Any, cart: str) -> None:
+    item = items(cart=cart, number=1, name="one")
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "missing": lambda batch: item.insert(batch=batch),
+        "there": lambda batch: item.delete(if_exists=True, batch=batch),
+        "asked": lambda batch: item.delete(if_conditions={"name": None}, batch=batch),
+    }
+    for first, second in itertools.permutations(kinds.values(), 2):
+        batch = opened(store)
+        store.do(first(batch))
+        store.do(second(batch))
+        with pytest.raises(RowRejected, match=r"(?i)cannot mix"):
+            store.do(batch.execute())
+    batch = opened(store)
+    store.do(kinds["missing"](batch))
+    store.do(items(cart=cart, number=2).delete(if_conditions={"name": None}, batch=batch))
+    assert store.do(batch.execute()).applied  # of two rows
+    assert names(store, items, cart) == {1: "one"}
 
 
 def test_conditions_in_several_partitions_are_refused(store: Store, items: Any, cart: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, RowRejected
 from coodie.fields import ClusteringKey, PrimaryKey, VarInt
 from coodie.results import LWTResult
 from tests.contract.stores import Store, fresh
@@ -65,6 +65,9 @@ HOLD: list[dict[str, Any]] = [
     {"opened__lt": MOMENT.replace(month=6, tzinfo=None)},
     {"flags": {"a"}},
     {"flags__ne": {"b"}},
+    {"flags__in": [set(), {"a"}]},
+    {"total__in": [1, 10**20]},
+    {"opened__in": [MOMENT]},
 ]
 FAIL: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"balance": 6}, {"balance": 5}),
@@ -80,6 +83,7 @@ FAIL: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"total__lt": 10**19}, {"total": 10**20}),
     ({"opened__gt": MOMENT}, {"opened": MOMENT}),
     ({"flags": set()}, {"flags": {"a"}}),
+    ({"flags__in": [set(), {"b"}]}, {"flags": {"a"}}),
 ]
 
 
@@ -115,6 +119,9 @@ def test_a_condition_that_does_not_hold_tells_what_is_there(
         ({"balance__ne": None}, False),
         ({"balance__gt": 0}, False),
         ({"balance__in": [5]}, False),
+        ({"flags__in": [{"a"}]}, False),
+        ({"flags__in": [set(), {"a"}]}, True),
+        ({"total__in": [0, 10**20]}, False),
     ],
     ids=str,
 )
@@ -129,8 +136,15 @@ def test_a_null_meets_no_comparison(store: Store, accounts: Any) -> None:
     bare = store.do(accounts.create(owner=fresh("bare"), number=1))
     for conditions in ({"balance__gt": 0}, {"balance__lt": 9}, {"balance__in": [1]}, {"balance": 1}):
         assert store.do(bare.update(name="x", if_conditions=conditions)) == LWTResult(False, {"balance": None})
-    for conditions in ({"balance__ne": 1}, {"balance": None}):
+    for conditions in ({"balance__ne": 1}, {"balance": None}, {"flags": set()}, {"flags__in": [{"a"}, set()]}):
         assert store.do(bare.update(name="x", if_conditions=conditions)) == LWTResult(True, None)
+
+
+def test_an_empty_collection_has_no_order(store: Store, account: Any) -> None:
+    for operator in ("gt", "gte", "lt", "lte"):
+        with pytest.raises(RowRejected, match=r"empty"):
+            store.do(account.update(name="new", if_conditions={f"flags__{operator}": set()}))
+    assert store.do(type(account).get(owner=account.owner)).name == "ann"
 
 
 def test_if_exists_beside_conditions_means_both(store: Store, accounts: Any, account: Any) -> None:

@@ -15,35 +15,10 @@ import pytest
 from coodie import sync
 from coodie.exceptions import DocumentNotFound, InvalidQueryError
 from coodie.fields import ClusteringKey, Counter, PrimaryKey, VarInt
+from tests.contract.counting import page_hits
 from tests.contract.stores import Store, fresh
 
 SECTION = UUID("11111111-2222-3333-4444-555555555555")
-
-
-def page_hits(store: Store) -> Any:
-    """Return the guide's model on a table of its own."""
-
-    class PageHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
-        url: Annotated[str, PrimaryKey()]
-        views: Annotated[int, Counter()]
-        unique_visitors: Annotated[int, Counter()]
-
-        class Settings:
-            name = fresh("page_hits")
-
-    return PageHits
-
-
-@pytest.fixture
-def hits(store: Store) -> Any:
-    """Give the guide's model on a table that the tests share: each counts urls of its own."""
-    return store.once("hits", page_hits)
-
-
-@pytest.fixture
-def url() -> str:
-    """Give a url no other test counts."""
-    return fresh("/page")
 
 
 def test_increments_and_decrements_add_up(store: Store, hits: Any, url: str) -> None:

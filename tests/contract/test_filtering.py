@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import pytest
 
-from coodie.exceptions import Rejected
-from coodie.fields import ClusteringKey, Indexed, PrimaryKey
+from coodie.exceptions import CoodieError, Rejected
+from coodie.fields import ClusteringKey, Frozen, Indexed, PrimaryKey
 from tests.contract.stores import Store, fresh
 
 
@@ -20,6 +20,7 @@ def model_of(store: Store) -> Any:
         note: str = ""
         kind: Annotated[str, Indexed()] = ""
         tags: Annotated[set[str], Indexed()] = set()
+        marks: Annotated[list[int], Frozen()] = []
 
         class Settings:
             name = fresh("event")
@@ -68,6 +69,47 @@ ORDERS: list[tuple[dict[str, Any], tuple[str, ...], bool]] = [
     ({}, ("day",), False),
     ({"site": "a"}, ("day",), False),
 ]
+
+
+NEVER: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"note": "x"}, {"note": "x"}),
+    ({"day": 1}, {"day__in": [1]}),
+    ({"day__in": [1]}, {"day__gt": 0}),
+    ({"day__gt": 1}, {"day__gte": 2}),
+    ({"note__lt": "x"}, {"note__lt": "y"}),
+    ({"marks__gt": [1]}, {"marks__contains": 1}),
+    ({"tags": {"x"}}, {}),
+    ({"tags__in": [{"x"}]}, {}),
+    ({"tags__gt": {"x"}}, {}),
+]
+TOGETHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"note__gt": "a"}, {"note__lte": "x"}),
+    ({"tags__contains": "x"}, {"tags__contains": "y"}),
+    ({"marks": [1]}, {}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), NEVER, ids=repr)
+def test_conditions_that_no_server_takes_are_refused_filtering_or_not(
+    store: Store, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    rows = store.once("event", model_of).find(**HERE).filter(**one).filter(**other)
+    for asked in (rows, rows.allow_filtering()):
+        with pytest.raises(Rejected):
+            store.do(asked.all())
+
+
+@pytest.mark.parametrize(("one", "other"), TOGETHER, ids=repr)
+def test_conditions_that_go_together_are_answered(store: Store, one: dict[str, Any], other: dict[str, Any]) -> None:
+    rows = store.once("event", model_of).find(**HERE).filter(**one).filter(**other)
+    assert store.do(rows.allow_filtering().all()) == []
+
+
+def test_a_deletion_is_held_to_the_same(store: Store) -> None:
+    rows = store.once("event", model_of).find(**HERE)
+    for unfit in (rows.filter(day__gt=1).filter(day__gte=2), rows.filter(day=1).filter(day__in=[1])):
+        with pytest.raises(CoodieError):
+            store.do(unfit.delete())
 
 
 @pytest.mark.parametrize("lookups", TAKEN, ids=repr)

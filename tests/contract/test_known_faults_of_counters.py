@@ -14,6 +14,7 @@ import pytest
 from coodie import drivers, sync
 from coodie.exceptions import InvalidQueryError, MaybeApplied
 from coodie.fields import ClusteringKey, Counter, Indexed, PrimaryKey
+from tests.contract.counting import page_hits
 from tests.contract.stores import Store, close_store, fresh, open_store
 from tests.contract.watching import made, watched
 from tests.support.proxy import Proxy
@@ -24,32 +25,6 @@ if TYPE_CHECKING:
     from tests.support.cassandra import Server
 
 COUNTERS = Annotated[int, Counter()]
-
-
-def page_hits(store: Store) -> Any:
-    """Return the guide's model on a table of its own."""
-
-    class PageHits(store.face.CounterDocument):  # type: ignore[name-defined,misc]  # a face chosen at run time
-        url: Annotated[str, PrimaryKey()]
-        views: Annotated[int, Counter()]
-        unique_visitors: Annotated[int, Counter()]
-
-        class Settings:
-            name = fresh("page_hits")
-
-    return PageHits
-
-
-@pytest.fixture
-def hits(store: Store) -> Any:
-    """Give the guide's model on a table that the tests share: each counts urls of its own."""
-    return store.once("hits", page_hits)
-
-
-@pytest.fixture
-def url() -> str:
-    """Give a url no other test counts."""
-    return fresh("/page")
 
 
 def test_the_guides_document_without_defaults_is_not_refused(store: Store, hits: Any, url: str) -> None:

@@ -101,6 +101,20 @@ def test_names_that_need_quoting_are_quoted(store: Store) -> None:
         store.do(model.drop_table())
 
 
+def test_names_of_columns_may_differ_in_case_where_the_database_tells_them_apart(store: Store) -> None:
+    name = fresh("hits")
+    store.table(hits(store, name, "a"))
+    both = hits(store, name, "a", "A")
+    if not store.is_cassandra:
+        for model in (both, hits(store, fresh("hits"), "a", "A"), hits(store, name, "A")):
+            with pytest.raises(InvalidQueryError, match=r"no two columns whose names differ in case only"):
+                store.do(model.sync_table())
+        return
+    store.do(store.table(both)(url="/").increment(a=1, A=2))
+    read = store.do(both.get(url="/"))
+    assert (read.a, read.A) == (1, 2)
+
+
 def test_a_key_cannot_be_changed(store: Store) -> None:
     table = fresh("hits")
     store.table(hits(store, table, "views"))

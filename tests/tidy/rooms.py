@@ -29,6 +29,7 @@ for _part in ("durations", "floats", "json_scalars", "json_values", "type_text",
 ROOMS["coodie.shapes"] = "coodie.statement"
 ROOMS["coodie.records"] = "coodie.statement"
 ROOMS["coodie.table"] = "coodie.schema"
+ROOMS["coodie.elements"] = "coodie.model"
 ROOMS["coodie.lookups"] = "coodie.query"
 ROOMS["coodie.options"] = "coodie.query"
 ROOMS["coodie.builders"] = "coodie.query"

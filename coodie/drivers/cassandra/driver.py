@@ -83,34 +83,34 @@ class CassandraDriver(TextFace):
         self._check_usable()
         prepared = None if _is_plain(statement) else self._prepared.get(statement)
         query = self._query(statement, prepared)
-        items: list[dict[str, Any]] = []
-        state = unsealed(statement)
-        while True:
-            page = self._page(query, prepared, statement, state)
-            state = page.paging_state
-            if statement.fetch_size is not None or (state is None and not items):
-                return sealed(page, statement)
+        page = self._page(query, prepared, statement, unsealed(statement))
+        if page.paging_state is None:
+            return page
+        if statement.fetch_size is not None:
+            return sealed(page, statement)
+        items = page.items
+        while page.paging_state is not None:
+            page = self._page(query, prepared, statement, page.paging_state)
             items += page.items
-            if state is None:
-                return Rows(items)
+        return Rows(items)
 
     async def submit_async(self, statement: Statement) -> Rows:
         """Send one statement and return its rows. From any event loop; never blocks it."""
-        if self._pid != os.getpid():
+        if self._closed or self._pid != os.getpid():
             await asyncio.to_thread(self._check_usable)
         plain = _is_plain(statement)
         prepared = None if plain else self._prepared.ready(statement.cql) or await self._prepared.get_async(statement)
         query = self._query(statement, prepared)
-        items: list[dict[str, Any]] = []
-        state = unsealed(statement)
-        while True:
-            page = await self._page_async(query, prepared, statement, state)
-            state = page.paging_state
-            if statement.fetch_size is not None or (state is None and not items):
-                return sealed(page, statement)
+        page = await self._page_async(query, prepared, statement, unsealed(statement))
+        if page.paging_state is None:
+            return page
+        if statement.fetch_size is not None:
+            return sealed(page, statement)
+        items = page.items
+        while page.paging_state is not None:
+            page = await self._page_async(query, prepared, statement, page.paging_state)
             items += page.items
-            if state is None:
-                return Rows(items)
+        return Rows(items)
 
     def execute_many(self, work: Work, limit: int, settle: Settle) -> None:
         """Send a stream of statements, at most ``limit`` in flight; see the protocol. Settles on the client's loop."""
@@ -146,7 +146,6 @@ class CassandraDriver(TextFace):
 
     def _query(self, statement: Statement, prepared: Prepared | None) -> Any:
         """Return the client's statement with our policy: bound, or plain text where there is nothing to bind."""
-        self._check_usable()
         if prepared is None:
             return instructions(statement, self._retrying)(SimpleStatement(statement.cql))
         return prepared.binder(statement, self._retrying)(statement.values)

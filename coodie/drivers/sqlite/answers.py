@@ -13,6 +13,7 @@ Rules that live here:
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact
 from typing import Any, TypeAlias, get_origin
 
@@ -30,6 +31,7 @@ Decode: TypeAlias = Callable[[Any], Any]
 Answer: TypeAlias = tuple[str, str, Decode | None]
 """The name of an answer, its SQL text, and how it is read (None: as it comes)."""
 
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _AGGREGATES = ("count", "sum", "avg", "min", "max")
 _REALS = ("float", "double")
 _TEXTS = ("text", "ascii", "varchar")
@@ -165,6 +167,8 @@ def _conversion(source: str, target: str) -> Decode | None:
         return float if target == "double" else _single
     if source in INTEGER_BITS and target in ("varint", "decimal"):
         return int if target == "varint" else Decimal
+    if source == "timestamp" and target in ("bigint", "varint"):
+        return lambda value: (value - _EPOCH) // _MILLISECOND
     return None
 
 

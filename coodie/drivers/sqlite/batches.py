@@ -6,7 +6,7 @@ Rules that live here:
 * All writes of a batch carry one timestamp on Cassandra, where a deletion then wins over what it meets; so deletions
   come last here.
 * The conditions of a batch are all asked before anything of it is written; where one does not hold, nothing is. Such a
-  batch touches one partition of one table.
+  batch touches one partition of one table, and asks one kind of condition of a row.
 * Counter updates go in a ``COUNTER`` batch, and nothing else does.
 """
 
@@ -23,7 +23,7 @@ from coodie.drivers.sqlite.conditions import Conditional, is_conditional, met, r
 from coodie.drivers.sqlite.names import unsupported
 from coodie.drivers.sqlite.parts import Write, parted, width
 from coodie.drivers.sqlite.write import APPLIED, delete, full_key, insert, insert_json, inserted_key, update
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, RowRejected
 from coodie.statement import Batch, CounterUpdate, Delete, Insert, InsertJson, Raw, Rows, Statement, Update
 
 Piece: TypeAlias = tuple[Write, tuple[Any, ...]]
@@ -38,6 +38,7 @@ def batch(connection: sqlite3.Connection, shape: Batch, statement: Statement) ->
     conditional = any(is_conditional(each) for each, _ in pieces)
     if conditional:
         asked = list(_asked(pieces))
+        _refuse_mixed_conditions(asked)
         if any(refusal(connection, *each) is not None for each in asked):
             rows = met(connection, [(each, key) for each, key, _ in asked])
             return Rows([{APPLIED: False, **row} for row in rows or [{}]])
@@ -78,6 +79,15 @@ def _asked(pieces: Sequence[Piece]) -> Iterator[tuple[Conditional, list[Any], tu
             yield shape, inserted_key(shape, given), ()
         elif isinstance(shape, Update | Delete) and is_conditional(shape):
             yield shape, full_key(shape.table, shape.where, given.where), given.conditions
+
+
+def _refuse_mixed_conditions(asked: Sequence[tuple[Conditional, list[Any], tuple[Any, ...]]]) -> None:
+    """Refuse to ask of one row more than one of: that it exists, that it does not, what it holds."""
+    kinds: dict[tuple[Any, ...], str] = {}
+    for shape, key, _ in asked:
+        kind = "IF NOT EXISTS" if isinstance(shape, Insert) else "IF EXISTS" if shape.if_exists else "IF conditions"
+        if kinds.setdefault(tuple(key), kind) != kind:
+            raise RowRejected(f"A batch cannot mix {kinds[tuple(key)]} and {kind} for one row; nothing was written")
 
 
 def _place(shape: Write, values: tuple[Any, ...]) -> tuple[Any, ...]:

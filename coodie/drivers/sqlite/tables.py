@@ -54,7 +54,7 @@ def create(connection: sqlite3.Connection, shape: CreateTable) -> Rows:
         raise InvalidQueryError(f"Table {table.name} has no primary key columns")
     names = [column.name.lower() for column in table.columns]
     if len(set(names)) < len(names):
-        raise unsupported(f"two columns whose names differ in case only (table {table.name})", "rename one of them")
+        raise _refused_names(table)
     if not connection.execute("SELECT 1 FROM pragma_table_info(?)", [plain_table_name(table)]).fetchone():
         connection.execute(_create_text(table))
         for column in table.columns:
@@ -65,11 +65,18 @@ def create(connection: sqlite3.Connection, shape: CreateTable) -> Rows:
 def add_column(connection: sqlite3.Connection, shape: AddColumn) -> Rows:
     """Add a column unless the table has it."""
     column = column_of(shape.table, shape.column)
-    known = connection.execute("SELECT name FROM pragma_table_info(?)", [plain_table_name(shape.table)]).fetchall()
-    if column.name.lower() not in {name.lower() for (name,) in known}:
+    found = connection.execute("SELECT name FROM pragma_table_info(?)", [plain_table_name(shape.table)]).fetchall()
+    known = {name.lower(): name for (name,) in found}
+    if known.get(column.name.lower(), column.name) != column.name:
+        raise _refused_names(shape.table)
+    if column.name not in known.values():
         connection.execute(f"ALTER TABLE {table_name(shape.table)} ADD COLUMN {_declared(column)}")
         _note(connection, shape.table, column)
     return Rows()
+
+
+def _refused_names(table: Table) -> InvalidQueryError:
+    return unsupported(f"two columns whose names differ in case only (table {table.name})", "rename one of them")
 
 
 def create_index(connection: sqlite3.Connection, shape: CreateIndex) -> Rows:

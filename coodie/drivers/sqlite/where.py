@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coodie.drivers.sqlite.collections import storage, unfrozen
+from coodie.drivers.sqlite.filtering import unfit_conditions
 from coodie.drivers.sqlite.names import column_of, quoted, unsupported
 from coodie.drivers.sqlite.orders import collation
 from coodie.drivers.sqlite.values import encode
-from coodie.exceptions import InvalidQueryError
+from coodie.exceptions import InvalidQueryError, RowRejected
 from coodie.schema import Column, Table
 from coodie.statement import Term
 
@@ -79,6 +80,8 @@ def check_deletable(table: Table, terms: Sequence[Term]) -> None:
     asked: dict[str, set[str]] = {}
     for term in terms:
         asked.setdefault(term.column, set()).add(term.operator)
+    if (unfit := unfit_conditions(table, terms)) is not None:
+        raise InvalidQueryError(f"Cannot delete from table {table.name}: {unfit}; nothing was deleted")
     taken = _deletable(table, asked)
     if set(asked) - taken or not all(column.name in taken for column in table.partition_key):
         keys = ", ".join(column.name for column in table.primary_key)
@@ -116,6 +119,8 @@ def placed(column: Column) -> str:
 
 def _single(table: Table, column: Column, term: Term, value: Any) -> Any:
     stored = encode(table, column, storage(column.cql_type).encode, value)
+    if stored is None and value is not None and term.operator in _ORDERED:
+        raise RowRejected(f"Column {column.name!r} cannot be compared with an empty collection by {term.operator}")
     if term.operator != "LIKE":
         return stored
     if not isinstance(stored, str):
@@ -131,7 +136,7 @@ def _term(table: Table, term: Term, counts: Any, null_safe: bool) -> str:
     column = column_of(table, term.column)
     name = quoted(column.name)
     if term.operator == "IN":
-        return f"{_compared(column)} IN ({', '.join('?' * next(counts))})"
+        return _among(_compared(column), next(counts), null_safe)
     if term.operator.startswith("CONTAINS"):
         inner = _collation(_contained(column, term.operator))
         return f"EXISTS (SELECT 1 FROM json_each({name}) WHERE {_part(column, term.operator)}{inner} = ?)"
@@ -141,6 +146,13 @@ def _term(table: Table, term: Term, counts: Any, null_safe: bool) -> str:
     if text is None:
         raise unsupported(f"operator {term.operator!r}")
     return f"{_compared(column)} {text} ?"
+
+
+def _among(name: str, count: int, null_safe: bool) -> str:
+    """Return an ``IN``; one of an IF clause finds a null among empty collections, which are stored as null."""
+    if null_safe and count:
+        return f"EXISTS (SELECT 1 FROM (VALUES {', '.join(['(?)'] * count)}) WHERE {name} IS column1)"
+    return f"{name} IN ({', '.join('?' * count)})"
 
 
 def _compared(column: Column) -> str:

@@ -123,10 +123,3 @@ def test_what_is_no_row_is_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(InvalidQueryError, match=said) as caught:
         values_of(TABLE, text)
     assert "secret" not in str(caught.value)
-
-
-def test_an_address_that_json_would_change_is_refused_where_it_is_saved() -> None:
-    values = {"ip": {"a": {IPv6Address("::ffff:10.0.0.1")}}}
-    assert "::ffff:" in row_json(TABLE, values)
-    with pytest.raises(InvalidQueryError, match=r"Column 'ip'.*nothing was sent"):
-        row_json(TABLE, values, to_be_saved=True)

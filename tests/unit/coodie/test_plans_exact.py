@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coodie.exceptions import ConfigurationError, InvalidQueryError, RowRejected
-from coodie.plans import counters, exact, kinds, queries, sums, tables
+from coodie.plans import counters, exact, kinds, only, queries, sums, tables
 from coodie.plans.kinds import Known, Seen
 from coodie.query import Query
 from coodie.schema import Table, table_of
@@ -121,21 +121,21 @@ def test_rows_are_summed_by_the_key_of_the_model() -> None:
 
 def test_a_row_asked_for_by_its_key_is_summed_here() -> None:
     rows = [{"views": 5, "likes": None}, {"views": -7, "likes": 2}]
-    query = ExactHits.find(day=1, site="a").consistency("QUORUM").timeout(3)._query
-    (sent,), found = drive(queries.get(ExactHits, HITS, query, {}), rows)
+    key = {"day": 1, "site": "a"}
+    (sent,), found = drive(only.get(ExactHits, HITS, key), rows)
     assert sent.cql == f'SELECT "views", "likes" FROM web.exact_hits WHERE {KEYED}'
-    assert (sent.values, sent.consistency, sent.timeout) == (("a", 1), "QUORUM", 3)
+    assert sent.values == ("a", 1)
     assert found == ExactHits(site="a", day=1, views=-2, likes=2)
-    assert drive(queries.one(ExactHits, HITS, query, {}))[1] is None
+    assert drive(only.one(ExactHits, HITS, key))[1] is None
 
 
 def test_what_a_buffer_holds_is_added_to_the_sum() -> None:
     def held(key: tuple[Any, ...]) -> Mapping[str, int] | None:
         return {("a", 1): {"views": 5}, ("a", 2): {"likes": 2}}.get(key)
 
-    plan = queries.one(ExactHits, HITS, find(site="a", day=1), {}, held)
+    plan = only.one(ExactHits, HITS, {"site": "a", "day": 1}, held)
     assert drive(plan, [{"views": 1, "likes": 1}])[1] == ExactHits(site="a", day=1, views=6, likes=1)
-    plan = queries.one(ExactHits, HITS, find(site="a", day=2), {}, held)
+    plan = only.one(ExactHits, HITS, {"site": "a", "day": 2}, held)
     assert drive(plan)[1] == ExactHits(site="a", day=2, likes=2)
     listed = drive(queries.every(ExactHits, HITS, find(site="a"), held), [summed(1, 1), summed(3, 1)])[1]
     assert [row.views for row in listed] == [6, 1]

@@ -16,7 +16,7 @@ from coodie.exceptions import InvalidQueryError
 from coodie.floats import in_32_bits, shortest
 from coodie.schema import Column
 from coodie.type_text import collection_of
-from coodie.types import element_writer, writer_of
+from coodie.types import element_writer, row_writer_of, writer_of
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ID = UUID(int=5)
@@ -181,3 +181,11 @@ def test_durations_hold_integers() -> None:
     with pytest.raises(TypeError, match="not float"):
         CqlDuration(1.5)  # type: ignore[arg-type]  # what is refused
     assert len({CqlDuration(1), CqlDuration(1), CqlDuration(2)}) == 2
+
+
+def test_the_values_of_a_row_are_written_each_by_its_own_writer_in_their_order() -> None:
+    write_row = row_writer_of({"b": str, "a": abs, 'it\'s \\ "x"]': len})
+    assert write_row({"a": -1, 'it\'s \\ "x"]': "two", "b": 3, "c": None}) == ("3", 1, 3)
+    assert row_writer_of({})({"a": 1}) == ()
+    with pytest.raises(KeyError, match="'a'"):
+        write_row({"b": 3})
