@@ -29,15 +29,20 @@ class Afterwards:
         self._machine = machine
 
     def is_needed(self) -> bool:
-        """Return whether the machine is the writer of any exact table."""
-        return any(held.is_exact for held in self._machine.buffer.tables.values())
+        """Return whether the machine is the writer of any exact table, or leaves writing to the host's agent."""
+        return any(held.is_exact or held.hands_on for held in self._machine.buffer.tables.values())
 
     def add(self, document: Any, deltas: Mapping[str, int]) -> Any:
+        if self._machine.intake.options.mode == "agent":
+            return self._accepted(document, deltas)
         driver, table = connections.resolve(type(document))
         if table.counters != "exact":
             plan = increment(document, table, deltas)
             is_aio = any(cls.__module__.startswith("coodie.aio") for cls in type(document).__mro__)
             return arun(plan, driver) if is_aio else run(plan, driver)
+        return self._accepted(document, deltas)
+
+    def _accepted(self, document: Any, deltas: Mapping[str, int]) -> Any:
         if self._machine.keeping is not None:
             self._machine.keeping.journal.set_clean(is_clean=False)
         return self._machine.intake.add(document, deltas)

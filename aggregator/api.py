@@ -11,12 +11,13 @@ import asyncio
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aggregator import lifecycle, reports
 from aggregator.afterwards import Afterwards
 from aggregator.beginning import Beginning
 from aggregator.bulk import add_many
+from aggregator.companions import Companions
 from aggregator.config import read_options
 from aggregator.exceptions import LifecycleError
 from aggregator.machine import Machine
@@ -45,11 +46,14 @@ class Aggregator:
     there and name their async twin.
     """
 
+    _machine_type: ClassVar[type[Machine]] = Machine
+
     def __init__(self, **options: Any) -> None:
         self.options = read_options(options)
         self._machine: Machine | None = None
         self._is_started = False
         self._beginning = threading.RLock()  # held while a forked child makes its own machine
+        self._companions = Companions(self)
 
     def __repr__(self) -> str:
         chosen = self.options
@@ -66,17 +70,18 @@ class Aggregator:
             ConfigurationError: another aggregator is started in this process.
             JournalError: the journal cannot be opened; says why and what helps. Nothing was started.
         """
-        if lifecycle.claim(self):
-            try:
-                self._begin()
-            except BaseException:
-                lifecycle.release(self)
-                raise
-        elif isinstance(counters.sink, Beginning):
-            self._begin()  # in a forked child
-        elif not self._is_started:
-            raise LifecycleError("start() while shutdown() is still writing: wait for it; nothing was started")
-        return self
+        with lifecycle.OPENING:  # the first requests of a worker come on several threads: the second finds it started
+            if lifecycle.claim(self):
+                try:
+                    self._begin()
+                except BaseException:
+                    lifecycle.release(self)
+                    raise
+            elif isinstance(counters.sink, Beginning):
+                self._begin()  # in a forked child
+            elif not self._is_started:
+                raise LifecycleError("start() while shutdown() is still writing: wait for it; nothing was started")
+            return self
 
     def _begin(self) -> Machine:
         """Make a machine and route increments to it, once; a forked child does so with its first increment."""
@@ -84,11 +89,12 @@ class Aggregator:
             if self._machine is None or not self._is_started:
                 if isinstance(counters.sink, Afterwards):
                     counters.sink.close()  # of an aggregator that was shut down: its journal's slot is free again
-                self._machine = Machine(self.options)
+                self._machine = self._machine_type(self.options)
                 self._is_started = True
-                if self.options.mode == "buffered":
+                if self.options.mode in ("buffered", "agent"):
                     self._machine.background.start()
                 counters.install(self._machine.intake)
+                self._companions.begin()
             return self._machine
 
     def shutdown(self, timeout: float | None = None) -> FlushResult | None:
@@ -136,17 +142,16 @@ class Aggregator:
             counters.install(after)
         elif has_ended:
             machine.close()
+        self._companions.end()
         lifecycle.release(self)
-        if rows:
+        if rows and self.options.mode != "agent":  # there they are the agent's to write
             reports.log_remaining(rows, result, self.options.journal, machine.clock() - began)
         return result
-
-    def _shutdown_at_exit(self) -> None:
-        self._shutdown(None)
 
     def _begin_anew_in_child(self) -> None:
         """Let go of the parent's rows, files and thread in a forked child, which begins with its first increment."""
         self._beginning = threading.RLock()
+        self._companions.close_in_child()
         parent, self._machine = self._machine, None
         if parent is not None:
             parent.abandon()

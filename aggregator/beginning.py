@@ -1,7 +1,8 @@
 """
-The sink of a forked child before its first increment: it makes the child's own machine, then steps aside.
+The sink of a process before its first increment: it makes the process's own machine, then steps aside.
 
-Rules that live here: nothing is opened and no thread started in a child that never counts.
+Rules that live here: nothing is opened and no thread started in a process that never counts: a forked child, or one
+that an application was loaded in to be forked.
 """
 
 from __future__ import annotations
@@ -9,8 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aggregator import lifecycle
+from coodie import counters
+
 if TYPE_CHECKING:
+    from aggregator.api import Aggregator
     from aggregator.machine import Machine
+
+
+def begin_later(aggregator: Aggregator) -> None:
+    """
+    Make an aggregator the process's own, to be started by ``start()`` or by the first increment.
+
+    Raises:
+        ConfigurationError: another one is started in this process.
+    """
+    if lifecycle.claim(aggregator):
+        counters.install(Beginning(aggregator._begin))
 
 
 class Beginning:

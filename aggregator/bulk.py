@@ -16,7 +16,8 @@ from coodie.exceptions import InvalidQueryError
 from coodie.plans.counters import deltas_of, key_from
 
 if TYPE_CHECKING:
-    from aggregator.intake import Binding, Intake
+    from aggregator.binding import Binding
+    from aggregator.intake import Intake
 
 
 def add_many(intake: Intake, document: type[Any], rows: Iterable[tuple[Any, Mapping[str, int]]]) -> int:

@@ -13,12 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from aggregator.status_address import parse as parse_status
 from coodie.exceptions import ConfigurationError
 
 CONSISTENCY_LEVELS = ("ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE")
-LATER = {
-    "status": "the status endpoint is not built yet",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +132,17 @@ def _allowed(name: str, value: Any) -> str | None:
         return None if isinstance(value, bool) else "True or False (1/0/true/false)"
     if name in CALLBACKS:
         return None if callable(value) else "a callable or None"
+    if name == "status":
+        return _allowed_status(value)
     return None if isinstance(value, str) and value else "a non-empty text or None"
+
+
+def _allowed_status(value: Any) -> str | None:
+    try:
+        parse_status(value if isinstance(value, str) else "")
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _check_pairs(options: Options) -> None:
@@ -145,10 +153,9 @@ def _check_pairs(options: Options) -> None:
         )
     if options.mode == "agent" and options.journal is None:
         raise ConfigurationError("mode='agent' with journal=None: an agent's workers need journal=DIRECTORY")
-    if options.mode == "agent":
-        raise ConfigurationError("mode='agent': the host's agent is not built yet; use another mode in this version")
+    if options.mode == "agent" and options.when_full == "direct":
+        raise ConfigurationError(
+            "when_full='direct' with mode='agent': a worker writes nothing itself; 'flush', 'drop', 'raise' are allowed"
+        )
     if options.durability == "disk" and options.journal is None:
         raise ConfigurationError("durability='disk' with journal=None: only a journal can be synced; journal=DIRECTORY")
-    for name, why in LATER.items():
-        if getattr(options, name) is not None:
-            raise ConfigurationError(f"{name}={getattr(options, name)!r}: {why}; leave it None in this version")

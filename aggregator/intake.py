@@ -12,42 +12,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aggregator import scopes
 from aggregator.awaitable import COMPLETED
+from aggregator.binding import AGENTS_CONNECTION, Binding, merge_shape
 from aggregator.core import compiled
 from aggregator.core.buffer import Added
-from aggregator.core.held import A_MODEL
 from aggregator.delivery.exact import check_consistency
 from aggregator.exceptions import unjournaled
 from coodie import connections, counters
 from coodie.exceptions import ConfigurationError, InvalidQueryError
 from coodie.plans.counters import checked_delta, deltas_of, key_of
+from coodie.schema import table_of
 
 if TYPE_CHECKING:
     from types import FunctionType
 
     from aggregator.config import Options
     from aggregator.core.buffer import Buffer
-    from aggregator.core.held import Held
     from aggregator.core.taken import Key
     from coodie.schema import Table
 
 log = logging.getLogger("aggregator")
-
-
-@dataclass(slots=True)
-class Binding:
-    """What a model class resolves to: the table it counts in, as the mapper and as the buffer know it."""
-
-    table: Table
-    held: Held
-    connection: str
-    columns: tuple[str, ...]
-    is_aio: bool
 
 
 class Intake:
@@ -73,22 +61,28 @@ class Intake:
 
     def bind(self, model: type[Any]) -> Binding:
         """Return what a class resolves to now; made anew when its connection or keyspace has changed."""
-        connection = connections.connection_name(model)
-        driver, table = connections.resolve(model)
+        connection, driver, table = self._resolved(model)
         found = self._bindings.get(model)
         if found is not None and found.table is table and found.connection == connection:
             return found
-        self._check_timeout(driver, table)
+        if driver is not None:
+            self._check_timeout(driver, table)
         if table.counters == "exact":
             check_consistency(table, self.options.consistency)
             self._warn_of_writers(table)
         columns = tuple(column.name for column in table.counter_columns)
         with self.buffer.lock:
             held = self.buffer.table(connection, table, columns)
-            self._merge_shape(model, held, table)
+            merge_shape(held, table, model.__name__)
         is_aio = any(cls.__module__.startswith("coodie.aio") for cls in model.__mro__)
         self._bindings[model] = Binding(table, held, connection, columns, is_aio)
         return self._bindings[model]
+
+    def _resolved(self, model: type[Any]) -> tuple[str, Any, Table]:
+        if self.options.mode == "agent":  # which has the connection: this process needs none
+            return connections.named(model) or AGENTS_CONNECTION, None, table_of(model)
+        driver, table = connections.resolve(model)
+        return connections.connection_name(model), driver, table
 
     def _check_timeout(self, driver: Any, table: Table) -> None:
         """Refuse a flush that would have to end before its own statements may answer."""
@@ -108,25 +102,6 @@ class Intake:
                 "this process, and what is not written when it is killed is lost; journal=DIRECTORY ends both",
                 table.full_name,
             )
-
-    def _merge_shape(self, model: type[Any], held: Held, table: Table) -> None:
-        """Let two models of one table merge: same key, columns of either."""
-        key = [(column.name, column.cql_type) for column in table.primary_key]
-        known = [(column.name, column.cql_type) for column in held.table.primary_key]
-        if key != known:
-            raise ConfigurationError(
-                f"{model.__name__} declares {table.full_name} with the primary key {key}, {held.known_from} "
-                f"with {known}; give both the same key; nothing was accepted"
-            )
-        if table.counters != held.table.counters:
-            raise ConfigurationError(
-                f"{model.__name__} declares the counters of {table.full_name} as {table.counters!r}, "
-                f"{held.known_from} as {held.table.counters!r}; give both the same; nothing was accepted"
-            )
-        held.known_from = A_MODEL
-        missing = [column for column in table.columns if column.name not in held.table.by_name]
-        if missing:
-            held.table = replace(held.table, columns=(*held.table.columns, *missing), _in_keyspace={})
 
     # --- the sink ---------------------------------------------------------------------------------------------
 
@@ -197,6 +172,12 @@ class Intake:
     def halt(self, model: type[Any]) -> Any:
         """Send nothing of an exact table until ``forget`` or ``resume``; returns once what was on its way has ended."""
         binding = self.bind(model)
+        if binding.held.hands_on and binding.table.counters == "exact":
+            raise ConfigurationError(
+                f"{binding.table.full_name} is written by the host's agent, whose totals would come back after it was "
+                "emptied: stop the agent, and empty the table in a process of mode='buffered' with the same journal; "
+                "nothing was changed"
+            )
         if not binding.held.is_exact:
             return COMPLETED if binding.is_aio else None
         binding.held.is_halted = True
@@ -226,7 +207,7 @@ class Intake:
 
     def compiled(self, model: type[Any]) -> Mapping[str, Callable[..., Any]] | None:
         """Return ``increment`` and ``decrement`` for the columns of a class, where increments are buffered."""
-        if self.options.mode != "buffered" or self.buffer.closed:
+        if self.options.mode not in ("buffered", "agent") or self.buffer.closed:
             return None
         binding = self.bind(model)
         keys = [column.name for column in binding.table.primary_key]

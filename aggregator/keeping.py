@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from aggregator.core.ledger import Ledger
 from aggregator.exceptions import JournalError
-from aggregator.journal.directory import Directory, open_directory, quarantine
+from aggregator.journal.directory import WORKERS, Directory, open_directory, quarantine
 from aggregator.journal.files import Files
 from aggregator.journal.format import Corrupt
 from aggregator.journal.lease import Lease
 from aggregator.journal.ledger import Journal
 from aggregator.journal.records import TableRecord
 from aggregator.journal.recovery import Recovery
+from aggregator.journal.turn import TURN, TURN_SLOTS, Turn
 from coodie.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from aggregator.core.buffer import Buffer
 
 log = logging.getLogger("aggregator")
+
 
 COPIED = (
     "it was written on another machine or in another place, so its owner may live on: a copy is not replayed, and its "
@@ -48,7 +50,8 @@ class Keeping:
         self.files = files
         self.options = options
         owner = f"{directory.host}/{lease.slot}"
-        self.journal = Journal(files, owner, syncs=options.durability == "disk")
+        self.turn = _turn(files, lease) if options.mode == "agent" else None
+        self.journal = Journal(files, owner, syncs=options.durability == "disk", turn=self.turn)
         self._stop = threading.Event()
         self._syncer: threading.Thread | None = None
 
@@ -56,7 +59,7 @@ class Keeping:
         """Bring back what the slot holds, into an empty buffer; ``Corrupt`` where it makes no sense."""
         recovery = Recovery(self.journal, self.options.max_keys, self.options.on_unknown, datetime.now(UTC))
         with buffer.lock:
-            for held in recovery.tables(_table_of):
+            for held in recovery.tables(table_of):
                 buffer.tables[held.connection, held.name] = held
         units = sum(abs(n) for held in buffer.tables.values() for n in self._found(held))
         if units:
@@ -102,10 +105,14 @@ class Keeping:
             self.journal.set_clean(is_clean)
             self.files.sync()
         self.files.close()
+        if self.turn is not None:
+            self.turn.close()
         self.lease.close()
 
     def close_in_child(self) -> None:
         """Let go of the parent's slot in a forked child, without touching it."""
+        if self.turn is not None:
+            self.turn.close()  # a close alone leaves the parent its lock
         self.lease.close_in_child()
         self.files.close_in_child()
 
@@ -118,6 +125,8 @@ def open_slot(options: Options) -> Keeping:
         JournalError: the directory, or a file in it, cannot be used; says why, and what helps.
     """
     directory = open_directory(options.journal or "")
+    if options.mode == "agent":
+        directory = directory.within(WORKERS)
     while True:
         keeping = opened(directory, directory.free_slot(), options)
         if keeping is not None:
@@ -145,7 +154,14 @@ def opened(directory: Directory, lease: Lease, options: Options) -> Keeping | No
     return None
 
 
-def _table_of(record: TableRecord) -> Table:
+def _turn(files: Files, lease: Lease) -> Turn:
+    words = files.array(TURN, TURN_SLOTS)
+    files.reserve(TURN, 0, TURN_SLOTS)
+    return Turn(lease.path, words)
+
+
+def table_of(record: TableRecord) -> Table:
+    """Return the mapper's Table of a record."""
     columns = [
         Column(name, cql_type, partition_index=first, clustering_index=second, descending=down, counter=counter)
         for name, cql_type, first, second, down, counter in record.columns

@@ -83,7 +83,7 @@ def _register_once() -> None:
 def _at_exit() -> None:
     aggregator = _started
     if aggregator is not None:
-        aggregator._shutdown_at_exit()
+        aggregator._shutdown(None)
 
 
 def _before_fork() -> None:

@@ -19,6 +19,7 @@ from aggregator.core.ledger import Ledger, Volatile
 from aggregator.core.taken import rounded
 from aggregator.flusher.background import Background
 from aggregator.flusher.engine import Engine
+from aggregator.handing import Handing
 from aggregator.intake import Intake
 from aggregator.journal.directory import quarantine
 from aggregator.journal.format import Corrupt
@@ -43,8 +44,9 @@ class Machine:
         self._is_abandoned = False
         self.keeping: Keeping | None = None
         self.buffer = self._buffer(options)
-        self.engine = Engine(self.buffer, options, self.clock, now_us, random.random)
-        self.orphans = Orphans(self.keeping, lambda buffer: Engine(buffer, options, self.clock, now_us, random.random))
+        self.engine = self._engine(options)
+        own = self.keeping if options.mode != "agent" else None  # the agent sees to what workers leave
+        self.orphans = Orphans(own, lambda buffer: Engine(buffer, options, self.clock, now_us, random.random))
         self.background = Background(self.engine, self.clock, random.random)
         self.waiting = Waiting(self.buffer, self.engine, self.background, self.clock)
         self.intake = Intake(
@@ -61,7 +63,7 @@ class Machine:
         if options.journal is None:
             return _new_buffer(options.max_keys, _volatile)
         while True:
-            keeping = open_slot(options)
+            keeping = self._open_slot(options)
             buffer = _new_buffer(options.max_keys, keeping.open_ledger)
             try:
                 keeping.restore(buffer)
@@ -74,6 +76,14 @@ class Machine:
                 raise
             self.keeping = keeping
             return buffer
+
+    def _open_slot(self, options: Options) -> Keeping:
+        return open_slot(options)
+
+    def _engine(self, options: Options) -> Engine:
+        if self.keeping is not None and self.keeping.turn is not None:
+            return Handing(self.buffer, options, self.keeping.turn, self.clock, now_us, random.random)
+        return Engine(self.buffer, options, self.clock, now_us, random.random)
 
     def journal_bytes(self) -> int:
         """Return how many bytes the journal's log takes; 0 without a journal."""

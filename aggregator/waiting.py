@@ -24,12 +24,12 @@ from coodie.connections import driver_of
 from coodie.exceptions import CoodieError, MaybeApplied
 
 if TYPE_CHECKING:
+    from aggregator.binding import Binding
     from aggregator.core.buffer import Buffer
     from aggregator.core.held import Held
     from aggregator.core.taken import Key
     from aggregator.flusher.background import Background
     from aggregator.flusher.engine import Engine
-    from aggregator.intake import Binding
     from coodie.statement import Statement
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -69,6 +69,9 @@ class Waiting:
 
     def write_through(self, held: Held, key: Key, deltas: Mapping[str, int], *, is_aio: bool, calls: int = 1) -> Any:
         """Write one row now: at once on the sync face, as a task on the aio face."""
+        if held.hands_on:
+            self._accept(held, key, deltas, calls)  # the buffer was closed: the agent finds it in the journal
+            return COMPLETED if is_aio else None
         if held.is_exact:
             return self._write_exact(held, key, deltas, calls, is_aio=is_aio)
         if is_aio:
@@ -126,6 +129,16 @@ class Waiting:
 
         What the database does not take stays pending, as any accepted increment: the call does not raise for it.
         """
+        self._accept(held, key, deltas, calls)
+        if is_aio and has_running_loop():
+            return held_task(asyncio.to_thread(self._flush_now))
+        if self._background.is_own_thread() or has_running_loop():
+            self._background.wake()  # it is accepted: whoever may wait writes it
+        else:
+            self._flush_now()
+        return COMPLETED if is_aio else None
+
+    def _accept(self, held: Held, key: Key, deltas: Mapping[str, int], calls: int) -> None:
         added = self._buffer.add_anyway(held, key, deltas, calls)
         if added is Added.OVERFLOW:
             raise overflow(held.name, deltas)
@@ -136,13 +149,6 @@ class Waiting:
             )
         if added is Added.UNJOURNALED:
             raise unjournaled(held.name, self._buffer.journal_error)
-        if is_aio and has_running_loop():
-            return held_task(asyncio.to_thread(self._flush_now))
-        if self._background.is_own_thread() or has_running_loop():
-            self._background.wake()  # it is accepted: whoever may wait writes it
-        else:
-            self._flush_now()
-        return COMPLETED if is_aio else None
 
     def flushed(self, is_aio: bool) -> Any:
         """Flush and wait for it, at most ``flush_timeout``; on a running loop an awaitable does."""

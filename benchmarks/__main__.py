@@ -36,7 +36,8 @@ IN_MEMORY = (
     "own_cost",
     "imports",
 )
-EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy")
+EMBEDDED = ("latency", "flush_sqlite", "flush_sqlite_busy", "agent", "intake")
+UNDER_SERVERS = ("serving_fastapi", "serving_flask")
 ON_CASSANDRA = (
     "flush_acsylla",
     "flush_cassandra",
@@ -48,7 +49,7 @@ ON_CASSANDRA = (
     "read_acsylla",
     "read_cassandra",
 )
-QUESTIONS = (*IN_MEMORY, *EMBEDDED, *ON_CASSANDRA)
+QUESTIONS = (*IN_MEMORY, *EMBEDDED, *UNDER_SERVERS, *ON_CASSANDRA)
 
 
 def main() -> int:

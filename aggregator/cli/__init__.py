@@ -17,17 +17,22 @@ from typing import Annotated
 import typer
 
 import coodie
+from aggregator.cli.agent import agent
 from aggregator.cli.demo import demo
+from aggregator.cli.doctor import doctor
 from aggregator.cli.failure import NOT_STORED, USAGE, Failure, in_one_line
 from aggregator.cli.fold import fold
 from aggregator.cli.journal import journal
+from aggregator.cli.plan import plan
 from aggregator.cli.replay import replay
+from aggregator.cli.stats import stats
 from aggregator.cli.terminal import complain, say
+from aggregator.cli.top import top
+from aggregator.cli.unknown import unknown
 
 app = typer.Typer(
     name="aggregator",
     rich_markup_mode=None,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,6 +56,12 @@ def _options(
 app.command()(demo)
 app.command()(replay)
 app.command()(fold)
+app.command()(agent)
+app.command()(stats)
+app.command()(top)
+app.add_typer(unknown, name="unknown")
+app.command()(plan)
+app.command()(doctor)
 app.add_typer(journal, name="journal")
 
 # What typer raises for a wrong call; it names the class nowhere, as older versions take it from another package.

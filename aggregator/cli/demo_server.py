@@ -30,7 +30,7 @@ from aggregator.web.live import LivePage, answer
 from coodie.aio import CounterDocument, init_coodie
 from coodie.fields import Counter, PrimaryKey
 
-LIVE_PATHS = ("/", "/figures.json")
+LIVE_PATHS = ("/", "/figures.json", "/events")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -19,11 +19,12 @@ import typer
 
 from aggregator.cli.connection import Connection, Database, Driver, Hosts, Keyspace, Port, journal_options
 from aggregator.cli.failure import NOT_STORED, Failure
+from aggregator.cli.journal_agent import recover_workers
 from aggregator.cli.store import StoreOptions, connected
 from aggregator.cli.terminal import complain, say
 from aggregator.config import Options
 from aggregator.journal.directory import Directory, open_directory
-from aggregator.journal.inspection import Apart, SlotContent, TableContent, inspect, inspect_slot, set_aside
+from aggregator.journal.inspection import Apart, SlotContent, TableContent, inspect_all, inspect_slot, set_aside
 from aggregator.slots import ALIVE, OpenSlot, take_slot
 
 journal = typer.Typer(help="Look into a journal, or write what dead processes left in it.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def inspect_(
     """
     journal_options(directory)
     found = open_directory(directory)
-    slots, aside = inspect(found), set_aside(found)
+    slots, aside = inspect_all(found), set_aside(found)
     if as_json:
         content = {"directory": str(found.path), "host": found.host, "slots": slots, "set_aside": aside}
         say(msgspec.json.encode(content, enc_hook=str).decode())
@@ -77,8 +78,9 @@ def recover(
     Write what dead processes left in a journal.
 
     Does what the next start of the application, or a live sibling, would do: slots without an owner are opened in place
-    and written under their own name. A slot that a live process has is left alone. Deltas of unknown fate are listed
-    and stay: the next process of the slot has them in unknown().
+    and written under their own name. A slot that a live process has is left alone. What workers left to a host's agent
+    is written as by an agent, unless one runs. Deltas of unknown fate are listed and stay: the next process of the slot
+    has them in unknown().
 
     What the options of the store leave out comes from COODIE_HOSTS, COODIE_PORT, COODIE_KEYSPACE, COODIE_DRIVER and
     COODIE_DATABASE; with nothing at all the store is the file coodie.db. It must be the one that was counted for.
@@ -92,6 +94,7 @@ def recover(
     with connected(choice, connection):
         for number in found.slots():
             failures += _recover(found, number, options)
+        failures += recover_workers(found)
     for line in failures[:-1]:
         complain(line)
     if failures:
@@ -133,12 +136,14 @@ def _remains(number: int, table: TableContent, errors: list[str]) -> Iterator[st
 
 
 def _lines(slot: SlotContent) -> Iterator[str]:
+    group, _, _folder = slot.place.rpartition("/")
+    name = f"slot {slot.slot}" + (f" of {group}" if group else "")
     owner = f"alive, process {slot.pid}" if slot.alive else "no owner"
     if slot.error is not None:
-        yield f"slot {slot.slot}: {owner}: {slot.error}"
+        yield f"{name}: {owner}: {slot.error}"
         return
     state = " (clean)" if slot.clean else ""
-    yield f"slot {slot.slot}: {owner}{state}, log {slot.log_bytes:,} bytes"
+    yield f"{name}: {owner}{state}, log {slot.log_bytes:,} bytes"
     if slot.origin in _ORIGINS and not slot.alive:
         yield f"  {_ORIGINS[slot.origin]}"
     if slot.last_stamp:

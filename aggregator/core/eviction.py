@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from aggregator.core.handed import is_on_its_way
 from aggregator.core.ledger import Change
 from aggregator.core.rewriting import rewrite
 from aggregator.core.taken import CHUNK, Base, Key
@@ -40,13 +41,14 @@ def _evict_chunk(totals: Totals, start: int, wanted: int) -> int:
             continue
         chosen[slot] = key
     try:
-        for slot, key in list(chosen.items()):
-            # Unmap first: only then is "clean" a fact that no writer can overtake.
-            totals.mapped.pop(key, None)
-            if not _is_clean(totals, slot):
-                totals.mapped[key] = slot
-                del chosen[slot]
-        _free(totals, chosen)
+        with totals.ledger.steady():
+            for slot, key in list(chosen.items()):
+                # Unmap first: only then is "clean" a fact that no writer can overtake.
+                totals.mapped.pop(key, None)
+                if not _is_clean(totals, slot):
+                    totals.mapped[key] = slot
+                    del chosen[slot]
+            _free(totals, chosen)
     except BaseException as error:  # of the journal, or of a signal handler: rows that were not freed stay
         totals.mapped.update({key: slot for slot, key in chosen.items() if totals.keys[slot] == key})
         if not isinstance(error, JournalError):
@@ -57,7 +59,7 @@ def _evict_chunk(totals: Totals, start: int, wanted: int) -> int:
 
 def _is_clean(totals: Totals, slot: int) -> bool:
     is_settled = all(column.total[slot] == column.settled[slot] for column in totals.columns.values())
-    return is_settled and totals.bases[slot] != Base.DOUBTFUL
+    return is_settled and totals.bases[slot] != Base.DOUBTFUL and not is_on_its_way(totals, slot)
 
 
 def _free(totals: Totals, chosen: Mapping[int, Key]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aggregator.core import eviction, rewriting
+from aggregator.core import eviction, handed, rewriting
 from aggregator.core.ledger import Change, Ledger
 from aggregator.core.parked import Parked
 from aggregator.core.records import ColumnStats
@@ -57,7 +57,8 @@ class Held:
         self.connection = connection
         self.table = table  # the mapper's Table: opaque here but for full_name, primary_key and counters
         self.name: str = table.full_name
-        self.is_exact: bool = table.counters == "exact"
+        self.hands_on = ledger.hands_on
+        self.is_exact: bool = table.counters == "exact" and not self.hands_on
         self.writer: str | None = None  # exact: who we are among the table's writers
         self.retired: list[str] = []  # exact: writers given up with all they had written, which may have rows
         self.known_from = A_MODEL  # or A_JOURNAL, until a model has said what the table is
@@ -215,6 +216,8 @@ class Held:
 
     def account(self, name: str) -> ColumnStats:
         """Return the account of one column."""
+        if self.hands_on:
+            return handed.account(self, name)
         units = self.units[name]
         total, settled = self.totals.sums(name)
         late = sum(row.get(name, 0) for row in self.late.values())

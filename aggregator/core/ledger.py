@@ -15,6 +15,7 @@ Rules that live here:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -70,9 +71,15 @@ class Ledger(Protocol):
     keeps: bool
     """Whether anything is kept beyond memory: where not, callers need not put changes together."""
 
-    @property
-    def mark_writer(self) -> str:
-        """Under which name the embedded store notes what it applied."""
+    hands_on: bool
+    """
+    Whether another process, the host's agent, moves what rows hold on to the database.
+
+    Then rows hold deltas, whatever the kind of the table, and ``sent`` and ``settled`` are the agent's to set.
+    """
+
+    mark_writer: str
+    """Under which name the embedded store notes what it applied."""
 
     def column(self, name: str) -> Arrays:
         """Return the arrays of a column, zeroed where it is new."""
@@ -107,6 +114,9 @@ class Ledger(Protocol):
     def intend(self) -> None:
         """Make what was stored as sure as the durability asks, before it is sent; raises ``JournalError``."""
 
+    def steady(self) -> AbstractContextManager[None]:
+        """Keep watermarks as they are while slots are given other values; ``JournalError`` where that cannot be."""
+
     def secure(self) -> None:
         """Make what was told as sure as the durability asks, before slots are given other values. Never raises."""
 
@@ -121,6 +131,7 @@ class Volatile:
     """A ledger of plain memory."""
 
     keeps = False
+    hands_on = False
     mark_writer = ""
 
     def __init__(self, capacity: int, allocate: Allocate, new_writer: Callable[[], str] = lambda: "") -> None:
@@ -165,6 +176,10 @@ class Volatile:
 
     def intend(self) -> None:
         """Do nothing."""
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Return a context that does nothing: nobody else sets watermarks."""
+        return nullcontext()
 
     def secure(self) -> None:
         """Do nothing."""

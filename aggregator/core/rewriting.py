@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from aggregator.core import handed
 from aggregator.core.ledger import Change
 from aggregator.core.steps import to_its_end
 from aggregator.core.taken import CHUNK, INT64_MAX, INT64_MIN, Base, rounded
@@ -35,6 +36,15 @@ def unmapped(totals: Totals, slot: int) -> Iterator[None]:
     finally:
         if was_mapped:
             totals.mapped[key] = slot
+
+
+@contextmanager
+def _still(totals: Totals, slot: int) -> Iterator[None]:
+    """Keep writers and, where the host's agent sets them, watermarks away from a slot, or raise ``JournalError``."""
+    with totals.ledger.steady(), unmapped(totals, slot):
+        if totals.ledger.hands_on and handed.is_on_its_way(totals, slot):
+            raise JournalError("the row is on its way to the database")
+        yield
 
 
 def rewrite(
@@ -68,23 +78,23 @@ def rewrite(
 
 def make_room(totals: Totals, slot: int) -> bool:
     """Shift a native row's totals and watermarks down alike; False: the ledger cannot keep it, nothing was changed."""
-    with unmapped(totals, slot):
-        columns = totals.columns.values()
-        values: list[tuple[int, str, int | None, int]] = [
-            (slot, column.name, column.total[slot] - column.settled[slot], 0) for column in columns
-        ]
-        shifts = {column.name: column.settled[slot] for column in columns}
-        try:
+    try:
+        with _still(totals, slot):
+            columns = totals.columns.values()
+            values: list[tuple[int, str, int | None, int]] = [
+                (slot, column.name, column.total[slot] - column.settled[slot], 0) for column in columns
+            ]
+            shifts = {column.name: column.settled[slot] for column in columns}
             rewrite(totals, Change(values=values), shifts)
-        except JournalError:
-            return False
+    except JournalError:
+        return False
     return True
 
 
 def gain(totals: Totals, slot: int, deltas: Mapping[str, int]) -> Gain:
     """Add deltas to a row, making room in its total where that is needed; never ``Gain.ROOM``."""
     try:
-        _announce(totals, deltas)
+        announce(totals, deltas)
     except JournalError:
         return Gain.LATER
     found = totals.gain(slot, deltas)
@@ -93,7 +103,8 @@ def gain(totals: Totals, slot: int, deltas: Mapping[str, int]) -> Gain:
     return Gain.LATER if found is Gain.ROOM else found
 
 
-def _announce(totals: Totals, deltas: Mapping[str, int]) -> None:
+def announce(totals: Totals, deltas: Mapping[str, int]) -> None:
+    """Have the ledger expect large deltas, or raise ``JournalError``."""
     for delta in deltas.values():
         if not -LARGE < delta < LARGE:
             totals.ledger.expect(abs(delta))
@@ -107,22 +118,22 @@ def place(
 
     ``then``: what goes with it, and may be called twice.
     """
-    with unmapped(totals, slot):
-        for name, delta in deltas.items():
-            column = totals.columns[name]
-            total, settled = column.total[slot] + delta, column.settled[slot]
-            if not (INT64_MIN <= total <= INT64_MAX and INT64_MIN <= total - settled <= INT64_MAX):
+    try:
+        with _still(totals, slot):
+            for name, delta in deltas.items():
+                column = totals.columns[name]
+                total, settled = column.total[slot] + delta, column.settled[slot]
+                if not (INT64_MIN <= total <= INT64_MAX and INT64_MIN <= total - settled <= INT64_MAX):
+                    return False
+                change.values.append((slot, name, total, settled))
+            if slot // CHUNK * CHUNK in totals.in_flight:  # what is in flight must not look settled
+                change.values.clear()
                 return False
-            change.values.append((slot, name, total, settled))
-        if slot // CHUNK * CHUNK in totals.in_flight:  # what is in flight must not look settled
-            change.values.clear()
-            return False
-        try:
-            _announce(totals, deltas)
+            announce(totals, deltas)
             rewrite(totals, change, {}, then)
-        except JournalError:  # the log would still say that they wait
-            change.values.clear()
-            return False
+    except JournalError:  # the log would still say that they wait
+        change.values.clear()
+        return False
     totals.calls[1] += sum(deltas.values())
     return True
 

@@ -206,7 +206,7 @@ class Engine:
         if tally.statements:
             self.flushes += 1
             self.last_flush_clock = now
-        if not tally.requeued and not tally.errors:
+        if not (tally.requeued or tally.errors or self.tables or self.connections):  # what waits is pending still
             self.clean_at = began
         return FlushResult(
             applied=tally.applied,

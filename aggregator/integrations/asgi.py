@@ -26,16 +26,15 @@ class AggregatorMiddleware(RequestEnd):
         if aggregator is None:
             await self.app(scope, receive, send)
             return
-        call = self._call_in_request if self._discard_on_error else self._call
         try:
-            await call(aggregator, scope, receive, send)
+            if self._discard_on_error:
+                await self._call_in_request(aggregator, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
         except Exception:
             await self._teardown(aggregator)
             raise
         await self._teardown(aggregator)
-
-    async def _call(self, aggregator: Aggregator, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
 
     async def _call_in_request(self, aggregator: Aggregator, scope: Scope, receive: Receive, send: Send) -> None:
         async with aggregator.request(discard_on_error=True) as request:

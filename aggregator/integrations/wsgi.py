@@ -9,7 +9,7 @@ scope covers all three and no other request, whatever thread the server uses for
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aggregator.api import Aggregator
@@ -25,10 +25,15 @@ class AggregatorMiddleware(RequestEnd):
         if aggregator is None:
             body: Iterable[bytes] = self.app(environ, start_response)
             return body
-        request = aggregator.request(discard_on_error=True) if self._discard_on_error else None
-        run = contextvars.copy_context().run if request else _run_here
-        response = Response(request, run, lambda: self._teardown(aggregator))
-        return response.begin(self.app, environ, start_response)
+        if self._discard_on_error:
+            request = aggregator.request(discard_on_error=True)
+            response = Response(request, contextvars.copy_context().run, lambda: self._teardown(aggregator))
+            return response.begin(self.app, environ, start_response)
+        try:
+            return _Closing(self.app(environ, start_response), lambda: self._teardown(aggregator))
+        except BaseException:
+            self._teardown(aggregator)
+            raise
 
     def _teardown(self, aggregator: Aggregator) -> None:
         try:
@@ -38,5 +43,19 @@ class AggregatorMiddleware(RequestEnd):
             self._log_failed_flush(error)
 
 
-def _run_here(function: Callable[..., Any], *args: Any) -> Any:
-    return function(*args)
+class _Closing:
+    """The body of a response whose request has no scope: it passes through, and only its end is told."""
+
+    def __init__(self, body: Iterable[bytes], teardown: Callable[[], None]) -> None:
+        self._body, self._teardown = body, teardown
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """End the application's body, then the request."""
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            self._teardown()

@@ -14,9 +14,9 @@ from aggregator.scopes import Request
 
 
 class Response:
-    """The body of one response; ``run`` calls a function in the context of the request, if it has a scope."""
+    """The body of one response; ``run`` calls a function in the context of the request, which has a scope."""
 
-    def __init__(self, request: Request | None, run: Callable[..., Any], teardown: Callable[[], None]) -> None:
+    def __init__(self, request: Request, run: Callable[..., Any], teardown: Callable[[], None]) -> None:
         self._request, self._run, self._teardown = request, run, teardown
         self._is_error = False
         self._has_ended = False
@@ -30,8 +30,7 @@ class Response:
             return start_response(status, *rest)
 
         try:
-            if self._request is not None:
-                self._run(self._request.__enter__)
+            self._run(self._request.__enter__)
             self._body = self._run(app, environ, watch)
             self._chunks = self._run(iter, self._body)
         except BaseException:
@@ -67,8 +66,7 @@ class Response:
         if self._has_ended:
             return
         self._has_ended = True
-        if self._request is not None:
-            if is_error:
-                self._request.discard()
-            self._run(self._request.__exit__, None, None, None)
+        if is_error:
+            self._request.discard()
+        self._run(self._request.__exit__, None, None, None)
         self._teardown()

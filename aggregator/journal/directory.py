@@ -26,6 +26,9 @@ from aggregator.journal.opening import saying, sync_name
 
 logger = logging.getLogger("aggregator.journal")
 
+WORKERS = "workers"
+"""The folder of the slots of processes that leave writing to the host's agent."""
+
 _SLOT = re.compile(r"slot-(\d{4,})")
 
 
@@ -36,6 +39,23 @@ class Directory:
         self.path = path
         self.host = host
 
+    def within(self, name: str) -> Directory:
+        """Return a folder of this journal, made if there is none, as a directory of slots of its own."""
+        place = self.path / name
+        with saying(f"cannot open {place}"):
+            if not os.path.lexists(place):
+                place.mkdir(mode=0o700, exist_ok=True)
+                sync_name(place)
+            _check(place)
+        return Directory(place, f"{self.host}/{name}")
+
+    def make(self, slot: int) -> None:
+        """Make a slot's folder if there is none."""
+        with saying(f"cannot make {self.folder(slot)}"):
+            if not self.folder(slot).is_dir():
+                self.folder(slot).mkdir(mode=0o700, exist_ok=True)
+                sync_name(self.folder(slot))
+
     def slots(self) -> list[int]:
         """Return the numbers of the slots there are, leased or not."""
         with saying(f"cannot list {self.path}"):
@@ -44,21 +64,33 @@ class Directory:
 
     def lease(self, slot: int) -> Lease | None:
         """Lease a slot without waiting; None where another process holds it or there is none."""
-        return Lease.take(self._folder(slot), slot)
+        return Lease.take(self.folder(slot), slot)
+
+    def inode(self, slot: int) -> int:
+        """Return what tells a slot from another that stood in its place before; 0 where there is none."""
+        try:
+            return (self.folder(slot) / "lease").stat().st_ino
+        except OSError:
+            return 0
+
+    def changed(self, slot: int) -> float:
+        """Return when a slot was last written to; 0.0 where that is not known."""
+        try:
+            return (self.folder(slot) / "state.array").stat().st_mtime + (self.folder(slot) / "log").stat().st_mtime
+        except OSError:
+            return 0.0
 
     def free_slot(self) -> Lease:
         """Lease the lowest slot that is free, made if there is none."""
         for slot in itertools.count():
-            with saying(f"cannot make {self._folder(slot)}"):
-                if not self._folder(slot).is_dir():
-                    self._folder(slot).mkdir(mode=0o700, exist_ok=True)
-                    sync_name(self._folder(slot))
+            self.make(slot)
             lease = self.lease(slot)
             if lease is not None:
                 return lease
         raise AssertionError("itertools.count ended")
 
-    def _folder(self, slot: int) -> Path:
+    def folder(self, slot: int) -> Path:
+        """Return where a slot is, or would be."""
         return self.path / f"slot-{slot:04}"
 
 

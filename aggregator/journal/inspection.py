@@ -15,10 +15,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from aggregator.core.parked import Entry
 from aggregator.exceptions import JournalError
-from aggregator.journal.directory import Directory
+from aggregator.journal.bell import AGENT
+from aggregator.journal.directory import WORKERS, Directory
 from aggregator.journal.identity import Identity
 from aggregator.journal.reading import Reading, read_slot
 from aggregator.journal.replay import Recovered, read
@@ -58,7 +60,7 @@ class TableContent(msgspec.Struct, frozen=True):
 
 class SlotContent(msgspec.Struct, frozen=True):
     """
-    One slot; ``error`` says why nothing more is known of it.
+    One slot, and its ``place`` in the journal's directory; ``error`` says why nothing more is known of it.
 
     ``origin``: ``same``, ``other boot`` (the machine was started since), or ``copy`` (written elsewhere: it will be set
     aside, not replayed). ``clean``: nothing was left to write when it was closed. ``last_stamp``: us since 1970.
@@ -73,11 +75,21 @@ class SlotContent(msgspec.Struct, frozen=True):
     log_bytes: int = 0
     tables: list[TableContent] = []
     error: str | None = None
+    place: str = ""
 
 
 def inspect(directory: Directory) -> list[SlotContent]:
-    """Return what each slot holds now."""
+    """Return what each slot of a directory holds now."""
     return [inspect_slot(directory, number) for number in directory.slots()]
+
+
+def inspect_all(directory: Directory) -> list[SlotContent]:
+    """Return what each slot of a journal holds now: of processes that write, of a host's agent, of its workers."""
+    found = inspect(directory)
+    for name in (AGENT, WORKERS):
+        if (directory.path / name).is_dir():
+            found += [replace(slot, place=f"{name}/{slot.place}") for slot in inspect(directory.within(name))]
+    return found
 
 
 def set_aside(directory: Directory) -> list[str]:
@@ -91,7 +103,7 @@ def inspect_slot(directory: Directory, number: int) -> SlotContent:
     if lease is not None:
         lease.close()
     alive = lease is None
-    path = directory.path / f"slot-{number:04}"
+    path = directory.folder(number)
     try:
         found = read_slot(path)
         state = found.array("state")
@@ -105,9 +117,10 @@ def inspect_slot(directory: Directory, number: int) -> SlotContent:
             last_stamp=state[STAMP] if state else 0,
             log_bytes=found.log_bytes,
             tables=[_table(found, table) for table in tables],
+            place=path.name,
         )
     except JournalError as error:
-        return SlotContent(slot=number, alive=alive, error=str(error))
+        return SlotContent(slot=number, alive=alive, error=str(error), place=path.name)
 
 
 def _origin(here: Identity, written_by: Identity) -> str:
@@ -145,15 +158,13 @@ def _table(found: Reading, table: Recovered) -> TableContent:
 
 def _column(found: Reading, prefix: str, column: str, table: Recovered) -> tuple[dict[int, int], int]:
     """Return what each slot of a column gained since its watermark, and how much of it all was sent."""
-    arrays = {name: found.array(f"{prefix}.{name}") for name in ("total", "settled", "sent")}
-    total, settled, sent = (
-        {slot: array[slot] for slot in table.keys if slot < len(array)} for array in arrays.values()
-    )
+    arrays = found.array(f"{prefix}.total"), *found.watermarks(prefix)
+    total, settled, sent = ({slot: array[slot] for slot in table.keys if slot < len(array)} for array in arrays)
     for slot, name, value, mark in table.values:  # told, and not stored
         if name == column and slot in table.keys:
             total[slot] = total.get(slot, 0) if value is None else value
             settled[slot] = sent[slot] = mark
-    is_told = arrays["sent"] and table.record.counters != "exact"  # what an exact table sent is pending: written again
+    is_told = arrays[2] and table.record.counters != "exact"  # what an exact table sent is pending: written again
     in_flight = sum(sent.values()) - sum(settled.values()) if is_told else 0
     return {slot: value - settled.get(slot, 0) for slot, value in total.items()}, in_flight
 

@@ -18,8 +18,8 @@ import dataclasses
 import logging
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,14 @@ from msgspec.structs import replace
 from aggregator.core.ledger import Arrays, Change
 from aggregator.core.taken import CHUNK, rounded
 from aggregator.exceptions import JournalError
-from aggregator.journal.records import TableRecord, encode, payloads_of
+from aggregator.journal.content import clear, held_payloads
+from aggregator.journal.records import TableRecord, encode, moved, payloads_of
 from aggregator.journal.state import APPLIED, CLEAN, DURABLE, EXPECTED, OLD_STAMP, STAMP, STATE, STATE_SLOTS, SYNCED
 
 if TYPE_CHECKING:
     from aggregator.core.held import Held
     from aggregator.journal.files import JournalFiles
+    from aggregator.journal.turn import Turn
 
 log = logging.getLogger("aggregator")
 
@@ -47,8 +49,10 @@ LOG_BYTES = 1 << 20
 class Journal:
     """The ledgers of one process, in one slot of a journal's directory."""
 
-    def __init__(self, files: JournalFiles, owner: str, *, syncs: bool) -> None:
+    def __init__(self, files: JournalFiles, owner: str, *, syncs: bool, turn: Turn | None = None) -> None:
         self.files = files
+        self.turn = turn  # of a worker: with the host's agent, which moves what the rows hold
+        self.marks: dict[str, bytes] = {}  # of an agent, by source: what is moved, and the source may not know yet
         self.owner = owner  # "<host>/<slot>", the beginning of every writer's id
         self.syncs = syncs  # durability="disk"
         self.state = files.array(STATE, STATE_SLOTS)
@@ -124,10 +128,10 @@ class Journal:
 
         def payloads() -> Iterator[bytes]:
             for ledger in self.ledgers:
-                for payload in _held_payloads(ledger):
+                for payload in held_payloads(ledger):
                     next(counted)
                     yield payload
-            for payload in more:
+            for payload in (*(moved(source, mark, {}) for source, mark in self.marks.items()), *more):
                 next(counted)
                 yield payload
 
@@ -146,6 +150,11 @@ class Journal:
         self.files.claim()
         self.state[SYNCED] = int(self.syncs)
         self.set_clean(False)
+
+    def move(self, source: str, mark: bytes, changes: Mapping[int, Change]) -> None:
+        """Record what is moved out of a source, by the number of the table, or raise with nothing recorded."""
+        self.append([moved(source, mark, changes)])
+        self.marks[source] = mark
 
     # --- durability -------------------------------------------------------------------------------------------
 
@@ -176,6 +185,7 @@ class JournalLedger:
     def __init__(self, journal: Journal, record: TableRecord, slots: int) -> None:
         self.journal = journal
         self.mark_writer = journal.mark_writer
+        self.hands_on = journal.turn is not None
         self.record = record
         self.slots = rounded(slots)  # whole chunks are cleared
         self.held: Held | None = None  # once there is one: what the log is written anew from
@@ -253,6 +263,17 @@ class JournalLedger:
     def intend(self) -> None:
         self.journal.sync()
 
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        turn = self.journal.turn
+        if turn is None:
+            yield
+            return
+        with turn.taken() as is_ours:
+            if not is_ours or turn.is_moving():
+                raise JournalError("the host's agent is moving what this slot holds: its rows stay as they are")
+            yield
+
     def secure(self) -> None:
         with suppress(JournalError):  # final, and told by whoever syncs next; the change itself must be made
             self.journal.sync()
@@ -262,30 +283,3 @@ class JournalLedger:
 
     def new_writer(self) -> str:
         return f"{self.journal.owner}/{uuid.uuid4().hex[:12]}"
-
-
-def _held_payloads(ledger: JournalLedger) -> Iterator[bytes]:
-    """Yield the records that tell all there is to know of the table, but for its arrays."""
-    yield encode(ledger.record)
-    held, number = ledger.held, ledger.record.number
-    if held is None:
-        return
-    totals = held.totals
-    retired = held.retired or None
-    yield from payloads_of(number, Change(writer=held.writer, forgets=totals.forgets, retired=retired))
-    for start in range(0, len(totals.keys), CHUNK):
-        keys = {start + at: key for at, key in enumerate(totals.keys[start : start + CHUNK]) if key is not None}
-        bases = {slot: totals.bases[slot] for slot in keys} if held.is_exact else {}
-        yield from payloads_of(number, Change(keys=keys, bases=bases))
-    for key in [*held.late, *held.unknown.entries, *held.rejected.entries]:
-        yield from payloads_of(number, held.noted(Change(), late=key, unknown=key, rejected=key))
-    yield from payloads_of(number, Change(folds=dict(totals.folds)))
-    for start in totals.in_flight:
-        if start in ledger.intents:
-            yield from payloads_of(number, Change(intent=(start, *ledger.intents[start])))
-
-
-def clear(view: memoryview[int], start: int, end: int) -> None:
-    """Empty slots that no key in the log names: the end of a log that was not synced can be lost with the power."""
-    if any(view[start:end]):
-        view[start:end] = memoryview(bytes(8 * (end - start))).cast("q")

@@ -23,6 +23,7 @@ from aggregator.journal.format import (
 )
 from aggregator.journal.identity import Identity
 from aggregator.journal.opening import open_file, saying
+from aggregator.journal.turn import TURN
 
 _WIDTH = 8  # bytes of a slot of an array
 
@@ -40,6 +41,16 @@ class Reading:
     def records(self) -> list[bytes]:
         """Return the payloads of the log, in order."""
         return self.payloads
+
+    @property
+    def is_workers(self) -> bool:
+        """Whether the host's agent moves what the slot holds: what was sent, the agent's own slot tells of."""
+        return (self.path / f"{TURN}.array").exists()
+
+    def watermarks(self, prefix: str) -> tuple[memoryview[int], memoryview[int]]:
+        """Return the arrays ``settled`` and ``sent`` of a column; what a worker sent is settled as far as it goes."""
+        sent = self.array(f"{prefix}.sent")
+        return sent if self.is_workers else self.array(f"{prefix}.settled"), sent
 
     def array(self, name: str) -> memoryview[int]:
         """Return what an array holds now; without any slot where there is none."""

@@ -80,10 +80,22 @@ class ChangeRecord(msgspec.Struct, array_like=True, tag="change", omit_defaults=
     retired: list[str] | None = None
 
 
-Record: TypeAlias = TableRecord | ChangeRecord
+class MoveRecord(msgspec.Struct, array_like=True, tag="move"):
+    """
+    What an agent moved out of a source: the changes of its own tables, and the mark the source has still to settle.
+
+    Without changes, in a log that was written anew: the mark alone.
+    """
+
+    source: str
+    mark: bytes
+    changes: list[ChangeRecord]
+
+
+Record: TypeAlias = TableRecord | ChangeRecord | MoveRecord
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(TableRecord | ChangeRecord)
+_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(TableRecord | ChangeRecord | MoveRecord)
 encode = _encoder.encode
 
 
@@ -168,6 +180,11 @@ def entry_of(found: Kept, version: int) -> Entry:
     return Entry(
         at, found.reason, version, found.times, version - 1, units_of(found.positive), units_of(found.negative)
     )
+
+
+def moved(source: str, mark: bytes, changes: Mapping[int, Change]) -> bytes:
+    """Return the record of a move as bytes; ``changes`` by the number of their table."""
+    return encode(MoveRecord(source, mark, [_record(table, change) for table, change in changes.items()]))
 
 
 def payloads_of(table: int, change: Change) -> list[bytes]:

@@ -19,12 +19,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from aggregator.core import apart
+from aggregator.core import apart, handed
 from aggregator.core.held import A_JOURNAL, Held
 from aggregator.core.ledger import Change
 from aggregator.core.settlement import DIED, Failure, RowFate, Tally, settle
 from aggregator.core.taken import CHUNK, Base, Taken, gained, indexes_of, rounded
-from aggregator.journal.ledger import PLAUSIBLE, Journal, clear
+from aggregator.journal.content import clear
+from aggregator.journal.ledger import PLAUSIBLE, Journal
 from aggregator.journal.records import TableRecord
 from aggregator.journal.replay import Recovered, read
 from aggregator.journal.state import APPLIED, DURABLE, EXPECTED, OLD_STAMP, STAMP, SYNCED
@@ -51,7 +52,7 @@ class Recovery:
         applied = state[APPLIED]
         if journal.files.is_other_boot:  # of each array, other pages may have reached the disk
             applied = min(applied, state[DURABLE])
-        self._tables, self._last = read(journal.files, applied)
+        self._tables, self._last = read(journal.files, applied, journal.marks)
         # Also where it says that it was closed clean: so may one that was rolled back, or lost the power since.
         self._is_old = journal.files.is_other_boot and not state[SYNCED]
         self._most = PLAUSIBLE + state[EXPECTED]
@@ -65,7 +66,9 @@ class Recovery:
                 self._stamp
             )  # else a process before this one began to compare: its is right
         for held, recovered in zip(restored, self._tables, strict=True):
-            if held.is_exact:
+            if held.hands_on:
+                self._doubt_handed(held)
+            elif held.is_exact:
                 if held.writer is None:  # the process died between telling of the table and naming its writer
                     held.begin_writer()
                 self._doubt(held)
@@ -181,6 +184,14 @@ class Recovery:
                 held.units[name].in_flight += units
             failures = [Failure(position, RowFate.UNKNOWN, RESTARTED) for position in range(len(taken))]
             settle(held, taken, failures, "park", self._now, self.tally)
+
+    def _doubt_handed(self, held: Held) -> None:
+        """Set apart what a journal that may be old has for the host's agent; any other holds what the agent left."""
+        if self._is_old:
+            self._give_up_late(held)
+            handed.give_up(held, self._now, RESTARTED)
+            if self._journal.turn is not None:
+                self._journal.turn.begin_anew()
 
     def _give_up_late(self, held: Held) -> None:
         """Set apart what waited for room in a journal that may be old."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aggregator.core.parked import Entry
 from aggregator.core.taken import Fold, Key
 from aggregator.journal.format import Corrupt
-from aggregator.journal.records import ChangeRecord, TableRecord, decode, entry_of, units_of, value_of
+from aggregator.journal.records import ChangeRecord, MoveRecord, TableRecord, decode, entry_of, units_of, value_of
 
 if TYPE_CHECKING:
     from aggregator.journal.files import JournalFiles
@@ -74,8 +74,14 @@ def _put(where: dict[Any, Any], key: Key, found: Any) -> None:
         where[key] = found
 
 
-def read(files: JournalFiles | Reading, applied: int) -> tuple[list[Recovered], int]:
-    """Return what a log tells of its tables, by number, and its last seq; ``Corrupt`` where that makes no sense."""
+def read(
+    files: JournalFiles | Reading, applied: int, marks: dict[str, bytes] | None = None
+) -> tuple[list[Recovered], int]:
+    """
+    Return what a log tells of its tables, by number, and its last seq; ``Corrupt`` where that makes no sense.
+
+    ``marks``: takes up the last mark of each source that an agent moved from.
+    """
     tables: dict[int, Recovered] = {}
     seq = files.first_seq - 1
     try:
@@ -83,8 +89,12 @@ def read(files: JournalFiles | Reading, applied: int) -> tuple[list[Recovered], 
             record = decode(payload)
             if isinstance(record, TableRecord):
                 tables.setdefault(record.number, Recovered(record)).record = record
-            else:
-                tables[record.table].replay(record, is_stored=seq <= applied)
+                continue
+            changes = record.changes if isinstance(record, MoveRecord) else [record]
+            for change in changes:
+                tables[change.table].replay(change, is_stored=seq <= applied)
+            if isinstance(record, MoveRecord) and marks is not None:
+                marks[record.source] = record.mark
         return [tables[number] for number in sorted(tables)], seq  # one that could not be told left its number out
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt("the log", f"its record {seq} makes no sense ({type(error).__name__}: {error})") from error

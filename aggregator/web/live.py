@@ -1,27 +1,63 @@
 """
-The live page of a running aggregator as an ASGI application: the page at ``/``, its figures at ``/figures.json``.
+The live page: one self-contained HTML page and the figures it shows.
 
 Rules that live here:
 
 * The page is one file, ``live.html``, and loads nothing but the figures; it works offline.
-* The page polls: an open page never holds up the server's shutdown, as an event stream would.
 * Figures are totals and a clock; the page makes rates of two readings, so any number of pages may watch.
+* A page that is served by an application of its own (``aggregator demo``) polls: a stream would hold up the end of
+  that application's server.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aggregator.api import Aggregator
+from aggregator.web.answers import Answer, Receive, Scope, Send, answer, as_json, deliver, said
+
+if TYPE_CHECKING:
+    from aggregator.api import Aggregator
 
 HOTTEST = 12
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+__all__ = ["LivePage", "answer", "figures", "page"]
+
+_POLICY = (
+    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+def page() -> Answer:
+    """Return the page."""
+    text = resources.files(__package__).joinpath("live.html").read_bytes()
+    return Answer(200, b"text/html; charset=utf-8", text, ((b"content-security-policy", _POLICY),))
+
+
+def figures(aggregator: Aggregator, *, with_keys: bool = True) -> dict[str, Any]:
+    """Return every field of ``Stats``, the hottest rows (None: not to be shown), and a clock in seconds."""
+    stats = msgspec.structs.asdict(aggregator.stats())
+    return stats | {
+        "clock_s": time.monotonic(),
+        "pid": os.getpid(),
+        "hottest": _hottest(aggregator) if with_keys else None,
+    }
+
+
+def _hottest(aggregator: Aggregator) -> list[dict[str, Any]]:
+    return [
+        {
+            "table": hot.table,
+            "row": " ".join(str(value) for value in hot.key.values()),
+            "increments": hot.increments,
+        }
+        for hot in aggregator.top(HOTTEST)
+    ]
 
 
 class LivePage:
@@ -29,39 +65,14 @@ class LivePage:
 
     def __init__(self, aggregator: Aggregator) -> None:
         self._aggregator = aggregator
-        self._started = time.monotonic()
-        self._page = resources.files(__package__).joinpath("live.html").read_bytes()
+        self._page = page()
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await answer(send, 405, b"text/plain", b"GET only\n", scope["method"])
-        elif scope["path"] == "/":
-            await answer(send, 200, b"text/html; charset=utf-8", self._page, scope["method"])
-        elif scope["path"] == "/figures.json":
-            await answer(send, 200, b"application/json", self.figures(), scope["method"])
-        else:
-            await answer(send, 404, b"text/plain", b"not found\n", scope["method"])
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await deliver(send, self._answer(scope["method"], scope["path"]), scope["method"])
 
-    def figures(self) -> bytes:
-        """Return the figures of this instant as JSON; times are in seconds."""
-        stats = self._aggregator.stats()
-        account = ("accepted", "applied", "pending", "in_flight", "unknown", "dropped")
-        totals = ("increments", "statements", "flushes", "rows_pending", "coalescing", "state", "last_flush_s")
-        return msgspec.json.encode(
-            {name: getattr(stats, name) for name in (*account, *totals)}
-            | {"clock_s": time.monotonic() - self._started, "hottest": self._hottest()}
-        )
-
-    def _hottest(self) -> list[dict[str, Any]]:
-        """Return the hottest rows of the last minutes, the hottest first."""
-        return [
-            {"row": " ".join(str(value) for value in hot.key.values()), "increments": hot.increments}
-            for hot in self._aggregator.top(HOTTEST)
-        ]
-
-
-async def answer(send: Send, status: int, kind: bytes, body: bytes, method: str = "GET") -> None:
-    """Send one complete response; a HEAD request gets its headers alone."""
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+    def _answer(self, method: str, path: str) -> Answer:
+        if method not in ("GET", "HEAD"):
+            return said(405, "GET only", (b"allow", b"GET, HEAD"))
+        if path == "/":
+            return self._page
+        return as_json(figures(self._aggregator)) if path == "/figures.json" else said(404, "not found")

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -24,6 +25,16 @@ def relayed(host: str, port: int) -> Iterator[int]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def on_localhost(cassandra: Any) -> Iterator[int]:
+    """Give a port of 127.0.0.1 that leads to the Cassandra of the tests."""
+    if "127.0.0.1" in cassandra.hosts:
+        yield cassandra.port
+    else:
+        with relayed(cassandra.hosts[0], cassandra.port) as port:
+            yield port
 
 
 class Relay:

@@ -8,13 +8,12 @@ followed by what its "Restrictions" say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.docs.relay import relayed
+from tests.docs.relay import on_localhost
 from tests.integration.processes import run
 
 MODEL = """
@@ -126,15 +125,6 @@ def guide_server(cassandra: Any, cassandra_session: Any) -> Iterator[int]:
     """Give the port of a Cassandra on 127.0.0.1 that has the guide's keyspace."""
     replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
     cassandra_session.execute(f"CREATE KEYSPACE IF NOT EXISTS my_ks WITH replication = {replication}")
-    with _on_localhost(cassandra) as port:
+    with on_localhost(cassandra) as port:
         yield port
     cassandra_session.execute("DROP KEYSPACE my_ks", timeout=60)
-
-
-@contextmanager
-def _on_localhost(cassandra: Any) -> Iterator[int]:
-    if "127.0.0.1" in cassandra.hosts:
-        yield cassandra.port
-    else:
-        with relayed(cassandra.hosts[0], cassandra.port) as port:
-            yield port

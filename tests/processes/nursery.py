@@ -74,7 +74,7 @@ class Nursery:
         return self._process.stdout.readline()
 
     def victim(self, program: str, **arguments: Any) -> Victim:
-        """Fork a process that runs a program of ``programs``, ``forking`` or ``interrupting``."""
+        """Fork a process that runs a program of ``programs``, ``forking``, ``interrupting`` or ``agent.programs``."""
         self._count += 1
         says = self._folder / f"victim-{self._count}"
         pid = int(self.ask("fork", program, arguments, str(says)))
@@ -102,9 +102,10 @@ def open_nursery(folder: Path) -> Iterator[Nursery]:
 
 def _serve() -> Any:
     """Answer commands; in a forked victim, return the program to run and its arguments."""
+    from tests.agent import programs as agents
     from tests.processes import forking, interrupting, programs
 
-    rooms = [vars(forking), vars(interrupting), vars(programs)]
+    rooms = [vars(forking), vars(interrupting), vars(programs), vars(agents)]
     for line in sys.stdin:
         command, *rest = json.loads(line)
         if command == "wait":

@@ -23,6 +23,7 @@ LONGER = {
     "coodie.aio.query:QuerySet": "the builder and the terminal methods are one public class by contract",
     "coodie.sync.document:Document": "a public class by contract",
     "coodie.aio.document:Document": "a public class by contract",
+    "aggregator.journal.ledger:JournalLedger": "the Ledger's fifteen, and what recovery alone asks of this one",
 }
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

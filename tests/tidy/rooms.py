@@ -19,11 +19,12 @@ from tests.tidy.source import Import
 
 # Modules that are parts of another room: Aggregator is one class, and these are its organs.
 _ORGANS = (
-    "afterwards awaitable beginning bulk folding intake keeping machine memory merging orphans reports retired slots "
-    "waiting"
+    "afterwards awaitable beginning binding bulk companions folding handing intake keeping machine memory merging "
+    "orphans reports retired slots waiting"
 )
 ROOMS = {f"aggregator.{part}": "aggregator.api" for part in _ORGANS.split()}
 ROOMS["aggregator.scopes"] = "aggregator.api"
+ROOMS["aggregator.status_address"] = "aggregator.config"
 for _part in ("durations", "floats", "json_scalars", "json_values", "type_text", "values", "written"):
     ROOMS[f"coodie.{_part}"] = "coodie.types"
 ROOMS["coodie.shapes"] = "coodie.statement"
@@ -76,7 +77,8 @@ ALLOWED = {
     "aggregator.integrations": "aggregator.api",
     "aggregator.web": "aggregator.api",
     "aggregator.agent": "aggregator.api aggregator.journal aggregator.delivery",
-    "aggregator.cli": "aggregator.api coodie aggregator.journal aggregator.web aggregator.agent",
+    "aggregator.planning": "",
+    "aggregator.cli": "aggregator.api coodie aggregator.journal aggregator.web aggregator.agent aggregator.planning",
     "aggregator.testing": "aggregator.api aggregator.core coodie",
 }
 
@@ -123,6 +125,20 @@ WIDER = {
     ("aggregator.lifecycle", "coodie.counters"): "the sink that a forked child inherits may be its parent's writer",
     ("aggregator.lifecycle", "aggregator.api"): "a forked child's open request scopes are its parent's: they end",
     ("aggregator.integrations", "aggregator.lifecycle"): "the started aggregator that a middleware is not given",
+    ("aggregator.api", "aggregator.web"): "the endpoint of the option status begins and ends with its aggregator",
+    ("aggregator.web", "aggregator.metrics"): "/metrics shows what a scrape of the collector does",
+    ("aggregator.metrics", "aggregator.lifecycle"): "the started aggregator; and no fork while files are written",
+    (
+        "aggregator.integrations",
+        "coodie.connections",
+    ): "Django's settings say how to connect; a count waits for a commit",
+    ("aggregator.integrations", "coodie.plans"): "and is checked before it",
+    ("aggregator.agent", "aggregator.core"): "a move is a change of the agent's own rows",
+    ("aggregator.agent", "aggregator.flusher"): "its flush is the engine's, which gathers first",
+    ("aggregator.agent", "aggregator.lifecycle"): "no fork while a slot without an owner is open",
+    ("aggregator.agent", "coodie.connections"): "a table of the workers is of a connection of the agent's",
+    ("aggregator.agent", "coodie.types"): "keys of the intake are read from JSON and measured",
+    ("aggregator.agent", "aggregator.web"): "the intake listens as the status endpoint does",
     ("aggregator.cli", "aggregator.core"): "the report prints the records that Aggregator hands out",
     ("aggregator.cli", "aggregator.integrations"): "the demo's server is an application like any user's",
 }
@@ -133,13 +149,14 @@ _FRAMEWORKS = ("starlette", "fastapi", "flask", "django", "celery")
 CLIENTS = {
     **_DRIVERS,
     **{name: f"aggregator.integrations.{name}" for name in _FRAMEWORKS},
+    "asgiref": "aggregator.integrations.django",  # how Django crosses between sync and async; it comes with Django
     "prometheus_client": "aggregator.metrics.prometheus",
     "opentelemetry": "aggregator.metrics.opentelemetry",
     "pydantic": "coodie",
     "pydantic_core": "coodie",
     "typer": "aggregator.cli",
     "rich": "aggregator.cli",
-    "uvicorn": "aggregator.cli",
+    "uvicorn": "aggregator",  # the servers of the demo and the status endpoint
     "msgspec": "",
 }
 

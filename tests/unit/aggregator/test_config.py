@@ -77,15 +77,12 @@ def test_pairs_that_cannot_be_are_refused() -> None:
         read_options({"max_batch_size": 20, "max_keys": 10}, {})
     with pytest.raises(ConfigurationError, match="need journal"):
         read_options({"mode": "agent"}, {})
+    with pytest.raises(ConfigurationError, match="a worker writes nothing itself"):
+        read_options({"mode": "agent", "journal": "somewhere", "when_full": "direct"}, {})
 
 
 def test_a_small_buffer_alone_is_no_impossible_pair() -> None:
     assert read_options({"max_keys": 10}, {}).max_batch_size == 10
-
-
-def test_what_is_not_built_yet_says_so() -> None:
-    with pytest.raises(ConfigurationError, match="agent is not built yet"):
-        read_options({"journal": "somewhere", "mode": "agent"}, {})
 
 
 def test_callbacks_do_not_come_from_the_environment() -> None:

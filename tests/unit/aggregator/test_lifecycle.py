@@ -33,6 +33,27 @@ def test_start_and_shutdown_are_idempotent_and_current_knows(store: Store) -> No
     assert package.current() is None
 
 
+def test_start_by_several_threads_at_once_returns_to_each_once_it_runs(store: Store, tmp_path: Path) -> None:
+    """As by the first requests of a worker with threads."""
+    aggregator, gate = quiet(journal=tmp_path / "journal"), threading.Barrier(8)
+    states: list[object] = []
+
+    def request() -> None:
+        gate.wait()
+        try:
+            states.append(aggregator.start().stats().state)
+        except LifecycleError as error:
+            states.append(error)
+
+    threads = [threading.Thread(target=request) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    aggregator.shutdown()
+    assert states == ["ok"] * 8
+
+
 def test_a_second_aggregator_is_refused_and_names_the_first(store: Store) -> None:
     with quiet() as first, pytest.raises(ConfigurationError, match="is already started") as refusal:
         quiet().start()

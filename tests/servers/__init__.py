@@ -1,0 +1,1 @@
+"""The integrations under the servers people run: processes of their own, driven over HTTP."""
