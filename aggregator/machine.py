@@ -17,7 +17,7 @@ from aggregator.core.buffer import Buffer
 from aggregator.core.held import is_clean as is_clean_table
 from aggregator.core.ledger import Ledger, Volatile
 from aggregator.core.taken import rounded
-from aggregator.flusher.background import Background
+from aggregator.flusher.background import Background, refuse_threads_patched_late
 from aggregator.flusher.engine import Engine
 from aggregator.handing import Handing
 from aggregator.intake import Intake
@@ -36,10 +36,12 @@ class Machine:
     """
     The parts of a running aggregator.
 
-    Raises ``JournalError`` where there is to be a journal and it cannot be opened.
+    Raises ``JournalError`` where there is to be a journal and it cannot be opened; ``LifecycleError`` where its thread
+    cannot be one.
     """
 
     def __init__(self, options: Options) -> None:
+        refuse_threads_patched_late()
         self.clock = time.monotonic
         self._is_abandoned = False
         self.keeping: Keeping | None = None

@@ -88,13 +88,17 @@ def recover(
     Exit code: 0 nothing remains; 1 something does, or the store was not reached; 2 usage.
     """
     choice = StoreOptions(hosts, port, keyspace, driver, database).choice()
+    journal_options(directory)
+    with connected(choice, connection):
+        write_what_is_left(directory)
+
+
+def write_what_is_left(directory: str) -> None:
+    """Write over the open connections what dead processes left, and say so; ``Failure`` where something remains."""
     options = journal_options(directory)
     found = open_directory(directory)
-    failures: list[str] = []
-    with connected(choice, connection):
-        for number in found.slots():
-            failures += _recover(found, number, options)
-        failures += recover_workers(found)
+    failures = [line for number in found.slots() for line in _recover(found, number, options)]
+    failures += recover_workers(found)
     for line in failures[:-1]:
         complain(line)
     if failures:

@@ -12,14 +12,17 @@ Rules that live here:
 from __future__ import annotations
 
 import logging
+import queue
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from aggregator.core.policy import FlushPolicy
 from aggregator.core.records import FlushResult
+from aggregator.exceptions import LifecycleError
 from aggregator.flusher.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -33,6 +36,30 @@ LOOK_S = 0.05
 
 LOOK_SHARE = 50
 """A look may take one part in this many of the thread's time, however many rows are held."""
+
+
+def refuse_threads_patched_late() -> None:
+    """
+    Refuse to begin where gevent has patched threads since this module was imported.
+
+    What was made before then blocks the whole process where it ought to block a greenlet: its first wait is its last.
+    Raises ``LifecycleError``.
+    """
+    if queue.SimpleQueue is not SimpleQueue:
+        error = LifecycleError(
+            "gevent patched threads after aggregator was imported, which would block this process for ever; load the "
+            "application in the workers (gunicorn: without --preload), or patch before every other import "
+            "(from gevent import monkey; monkey.patch_all()); nothing was started, nothing counted"
+        )
+        log.error("%s", error)  # a framework may answer 500 and tell nobody why
+        raise error
+
+
+def is_without_threads() -> bool:
+    """Return whether this is a uWSGI without threads: there one would run only while a request does."""
+    uwsgi = sys.modules.get("uwsgi")
+    options: Mapping[bytes, object] = getattr(uwsgi, "opt", None) or {}
+    return uwsgi is not None and not any(name in options for name in (b"enable-threads", b"threads"))
 
 
 class Background:
@@ -56,7 +83,13 @@ class Background:
     # --- asked from any thread --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the thread; where none can be started, flushes run on the threads that ask, and one WARNING says so."""
+        """Start the thread; where none can run, flushes run on the threads that ask, and one WARNING says so."""
+        if is_without_threads():
+            log.warning(
+                "no background flusher: uWSGI runs no threads; set enable-threads = true. Until then flushes run "
+                "inline at request end, where a middleware serves them, and on flush()"
+            )
+            return
         thread = threading.Thread(target=self._run, name="aggregator-flusher", daemon=True)
         self._is_running = True
         try:

@@ -9,11 +9,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aggregator.cli.notify import notify
 
 ROOT = Path(__file__).parents[2]
 AGENT = [sys.executable, "-m", "aggregator", "agent"]
@@ -54,6 +56,11 @@ def test_a_service_manager_is_told_and_sigterm_ends_it_with_everything_written(t
             second = subprocess.run(command, cwd=ROOT, check=False, timeout=60, stderr=subprocess.PIPE, text=True)
             assert second.returncode == 1
             assert f"another agent runs on the journal {tmp_path / 'journal'} (process {agent.pid})" in second.stderr
+            manager.setblocking(False)
+            with suppress(BlockingIOError):  # full of what was told meanwhile
+                while manager.recv(100):
+                    pass
+            manager.settimeout(60)
             agent.send_signal(signal.SIGTERM)
             assert agent.wait(60) == 0
             states = [manager.recv(100)]
@@ -99,3 +106,15 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(tmp_path: Path, arguments: lis
     done = subprocess.run([*AGENT, *arguments], cwd=ROOT, check=False, timeout=60, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_service_manager_that_does_not_read_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sender, suppress(BlockingIOError):
+            sender.setblocking(False)
+            sender.connect(str(tmp_path / "notify"))
+            while sender.send(b"WATCHDOG=1"):
+                pass
+        notify("STOPPING=1")  # without patience it would wait for ever

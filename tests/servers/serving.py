@@ -78,9 +78,9 @@ class Server:
 
 
 @contextmanager
-def served(command: Sequence[str], folder: Path, **extra: str) -> Iterator[Server]:
+def served(command: Sequence[str], folder: Path, *, listens: bool = True, **extra: str) -> Iterator[Server]:
     """
-    Run a server in a folder for the time of the context and give it once it listens.
+    Run a server in a folder for the time of the context and give it once it listens, if it does at all.
 
     ``command`` begins with a program's path, or with ``-m`` or a script for this Python.
     """
@@ -104,7 +104,8 @@ def served(command: Sequence[str], folder: Path, **extra: str) -> Iterator[Serve
     ):
         try:
             server = Server(process, port, log)
-            server.wait()
+            if listens:
+                server.wait()
             yield server
         finally:
             with suppress(ProcessLookupError):

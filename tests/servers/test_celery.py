@@ -15,7 +15,7 @@ from celery import Celery
 
 from aggregator import ConfigurationError
 from aggregator.integrations.celery import install
-from tests.integration.processes import LIMIT_S, run, running
+from tests.integration.processes import LIMIT_S, run, running, stored
 from tests.servers.serving import FORMS, totals
 
 NATIVE, EXACT = FORMS
@@ -164,3 +164,17 @@ def test_an_application_is_served_once():
 def test_a_wrong_option_is_refused_by_name(options, words):
     with pytest.raises(ConfigurationError, match=words):
         install(Celery("wrong"), **options)
+
+
+def test_the_example(tmp_path):
+    extra = {"COODIE_DATABASE": "hits.db", "PYTHONWARNINGS": "default"}
+    done = run(["-m", "examples.celery_app", "/home", "20"], tmp_path, **extra)
+    assert done.returncode == 0, done.stderr.decode()
+    command = ["-m", "celery", "--app", "examples.celery_app", "worker", "--concurrency", "2", "--loglevel", "warning"]
+    with (tmp_path / "worker.log").open("wb") as log, running(command, tmp_path, stderr=log, **extra) as process:
+        deadline = time.monotonic() + LIMIT_S
+        while stored(tmp_path / "hits.db") != {"/home": 20}:
+            assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.wait(LIMIT_S)

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl, w
         ("fastapi", {"/home": 101, "/forgotten": 1}),
         ("starlette", {"/home": 100}),
         ("flask", {"/home": 101, "/": 2, "/loaded": 1000}),
+        ("django", {"/home": 100, "/order": 10}),
+        ("celery", {}),
     ],
 )
 def test_the_page_leads_to_a_running_counter(page, more, tmp_path):

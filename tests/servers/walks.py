@@ -51,7 +51,10 @@ def walk(page: Path, folder: Path) -> None:
             if commands and commands[0].startswith(SERVERS):
                 if current is not None:
                     current.interrupt()
-                current = servers.enter_context(served(["/bin/sh", "-c", f"exec {commands.pop(0)}"], folder, **PORTS))
+                command = commands.pop(0)
+                listens = not command.startswith("celery")
+                words = ["/bin/sh", "-c", f"exec {command}"]
+                current = servers.enter_context(served(words, folder, listens=listens, **PORTS))
             if commands:
                 _typed("\n".join(commands), printed, folder, current)
         if current is not None:
