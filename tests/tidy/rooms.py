@@ -132,6 +132,7 @@ WIDER = {
         "aggregator.integrations",
         "coodie.connections",
     ): "Django's settings say how to connect; a count waits for a commit",
+    ("aggregator.integrations", "aggregator.cli"): "commands of manage.py are those of the command line",
     ("aggregator.integrations", "coodie.plans"): "and is checked before it",
     ("aggregator.agent", "aggregator.core"): "a move is a change of the agent's own rows",
     ("aggregator.agent", "aggregator.flusher"): "its flush is the engine's, which gathers first",
