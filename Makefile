@@ -13,13 +13,14 @@ DEV := .venv/.installed-dev
 # The tests that need no server.
 QUICK := $(wildcard tests/tidy tests/unit tests/property)
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench docs clean
 
 help:
 	@echo 'make demo    see hits counted: makes .venv, installs, runs the demo on the embedded store for 20 seconds'
 	@echo 'make test    run every test: makes .venv, installs, gets a Cassandra  (ARGS="-k name" for pytest)'
 	@echo 'make check   format, lint, types, import rules, unit and property tests: no network, no server'
 	@echo 'make bench   run the benchmarks  (ARGS="name ..." for some)'
+	@echo 'make docs    build the documentation into build/site: open build/site/index.html'
 	@echo 'make clean   remove .venv and whatever the tools left'
 
 demo: $(BASE)
@@ -38,6 +39,9 @@ check: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ import pytest
 
 from coodie import aio, batch, sync
 from coodie.types import CqlDuration, python_type_to_cql_type_str
-from tests.docs.pages import differences, program_of
+from tests.docs.pages import PROLOGUE, differences, program_of
 from tests.integration.processes import ROOT, run
 
 GUIDE = ROOT / "docs/guide"
@@ -45,10 +45,10 @@ NAMES = {**{kind.__name__: kind for kind in NAMED}, "Optional": Optional}
 PUBLIC = [sync.Document, sync.CounterDocument, sync.QuerySet, batch.BatchQuery, batch.AsyncBatchQuery]
 
 
-def check(page: str, folder: Path, **environment: str) -> None:
-    """Run a page and compare what it prints."""
+def check(page: str, folder: Path, *, begin: str = "", **environment: str) -> None:
+    """Run a page, after ``begin`` on its first line, and compare what it prints."""
     program = program_of(page)
-    (folder / "page.py").write_text(program.source)
+    (folder / "page.py").write_text(program.source.replace(PROLOGUE, PROLOGUE + begin, 1))
     done = run(["page.py"], folder, **environment)
     assert done.returncode == 0, done.stderr.decode()
     different = list(differences(program.expected, done.stdout.decode()))

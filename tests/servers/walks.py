@@ -84,7 +84,7 @@ def _is_met(line: str) -> bool:
     for word in line.removeprefix("pip install ").replace("'", "").split():
         name, _, extra = word.rstrip("]").partition("[")
         if name == "coodie-aggregator":
-            assert set(extra.split(",")) <= set(_EXTRAS), f"there is no extra {extra}"
+            assert set(filter(None, extra.split(","))) <= set(_EXTRAS), f"there is no extra {extra}"
         else:
             distribution(name)
     return True
