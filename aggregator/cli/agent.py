@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from aggregator.cli.notify import notify, watchdog_s
 from aggregator.cli.store import StoreOptions, connected, describe
 from aggregator.cli.terminal import say
 from aggregator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from aggregator.agent.intake import Intake
 
 LOOK_S = 1.0
 """How often the command looks at its flusher, at the least."""
@@ -80,7 +83,7 @@ def _gather(running: Agent, clients: IntakeOptions, interrupt: Interrupt, greeti
     try:
         intake = clients.serve(running)
         say(greeting)
-        _run(running, interrupt)
+        _run(running, intake, interrupt)
     finally:
         notify("STOPPING=1")
         if intake is not None:
@@ -95,11 +98,13 @@ def _gather(running: Agent, clients: IntakeOptions, interrupt: Interrupt, greeti
         )
 
 
-def _run(running: Agent, interrupt: Interrupt) -> None:
-    """Wait for the end, and tell the service manager that the rounds are made."""
+def _run(running: Agent, intake: Intake | None, interrupt: Interrupt) -> None:
+    """Wait for the end, and tell the service manager that the rounds are made; ``Failure`` where nobody is served."""
     notify("READY=1")
     within = watchdog_s()
     while not interrupt.asked:
         interrupt.sleep(LOOK_S if within is None else min(LOOK_S, within / 4))
+        if intake is not None and not intake.is_serving():
+            raise Failure("the intake has ended by itself (the log says why): start the agent anew; nothing is lost")
         if running.is_making_rounds():
             notify("WATCHDOG=1")

@@ -109,6 +109,17 @@ def test_options_that_do_not_go_together_are_one_line_and_exit_2(tmp_path, monke
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_an_agent_whose_intake_has_ended_by_itself_ends_too(tmp_path, monkeypatch, capsys):
+    """Or its service manager would think that all is well, and clients were refused for ever."""
+    journal_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aggregator.agent.intake.server.Server._run", lambda self: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["agent", *"--journal journal --database counted.db --intake run/socket --tables tables.toml".split()])
+    assert ended.value.code == 1
+    assert "the intake has ended by itself" in capsys.readouterr().err.splitlines()[-1]
+
+
 # --- the page ---------------------------------------------------------------------------------------------------
 
 

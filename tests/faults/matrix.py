@@ -19,6 +19,7 @@ _LOG = "unit/journal/test_log.py::test_"
 _JOURNAL = "unit/journal/test_processes.py::test_"
 _LEASES = "processes/test_leases.py::test_"
 _SERVERS = "processes/test_servers.py::test_"
+_INTAKE = "agent/test_intake_server.py::test_"
 _FORKS = "processes/test_forks.py::test_"
 
 
@@ -170,5 +171,16 @@ MATRIX = {
             "integration/test_fold.py::test_a_late_write_of_a_folded_writer_stays_shadowed",
         ),
     ),
-    28: Row("a hostile client of the host's daemon", why_not="there is no daemon yet: it comes with issue 6"),
+    28: Row(
+        "a hostile client of the host's daemon",
+        (
+            _INTAKE + "what_is_no_request_is_answered_in_words",
+            _INTAKE + "a_client_that_sends_a_byte_now_and_then_is_cut_off",
+            _INTAKE + "200_slow_clients_do_not_keep_others_waiting_and_take_bounded_memory",
+            _INTAKE + "bodies_that_are_never_ended_take_bounded_memory",
+            _INTAKE + "more_connections_than_one_may_have_are_refused_in_words",
+            _INTAKE + "noise_harms_nobody_and_is_not_logged",
+            _INTAKE + "a_user_who_is_not_on_the_list_is_refused",
+        ),
+    ),
 }

@@ -71,6 +71,10 @@ class Intake:
         """Serve, on a thread of its own."""
         self._server.start()
 
+    def is_serving(self) -> bool:
+        """Return whether the server's thread lives: it ends before ``stop`` by a fault of its own alone."""
+        return self._server.is_alive
+
     def stop(self) -> None:
         """End serving. What was accepted and not moved stays; the agent moves the rest before it calls ``close``."""
         self._server.stop()
