@@ -96,6 +96,7 @@ def test_the_image_is_built_in_two_stages_and_runs_as_somebody() -> None:
 
 def test_application_and_agent_share_a_journal_one_user_and_have_time_to_write() -> None:
     app, agent = COMPOSE["services"]["app"], COMPOSE["services"]["agent"]
+    assert app["build"] == agent["build"]  # one that only named the image would be pulled
     assert app["volumes"] == agent["volumes"] == ["journal:/var/lib/counters"]
     assert int(app["stop_grace_period"].removesuffix("s")) > Options.shutdown_timeout
     assert pod()["securityContext"]["runAsNonRoot"]
